@@ -7,6 +7,7 @@
 
 #include "hsm/token.h"
 #include "hsm/token_control.h"
+#include "hsm/token_owner_types.h"
 #include "platform/clock.h"
 #include "platform/files.h"
 
@@ -18,18 +19,6 @@ struct TokenConfig {
   std::string pin_source;       // "file:/path", "credential:NAME" ($CREDENTIALS_DIRECTORY/NAME), "fd:N", "prompt"; empty: wait for unlock
   std::string softhsm_config;   // SOFTHSM2_CONF for a SoftHSM module; empty otherwise
   std::string softhsm_tokens;   // SoftHSM's token directory: its files are synced after each change; empty otherwise
-};
-
-// Where the count of wrong PINs lives, so that it survives a restart. Implemented by the keystore.
-class ThrottleStore {
- public:
-  struct Entry {
-    std::uint64_t failures = 0;
-    WallTime last{};
-  };
-  virtual ~ThrottleStore() = default;
-  virtual Result<Entry> Load() = 0;
-  virtual Status Save(const Entry& entry) = 0;  // durable when it returns
 };
 
 class TokenOwner final : public TokenControl {
