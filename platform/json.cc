@@ -120,7 +120,8 @@ Error ParameterError(const std::string& pointer, std::string detail) {
 std::string WireName(const char* member) {
   std::string out;
   for (const char* p = member; *p != '\0'; ++p) {
-    if (*p == '_' && p[1] != '\0') {
+    if (*p == '_' && p[1] == '\0') break;  // `class_` is "class" on the wire
+    if (*p == '_') {
       ++p;
       out.push_back(static_cast<char>(std::toupper(static_cast<unsigned char>(*p))));
     } else {

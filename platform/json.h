@@ -19,7 +19,7 @@ namespace signet {
 
 namespace json = boost::json;
 
-// "not_before" -> "notBefore".
+// "not_before" -> "notBefore"; a trailing underscore (for C++ keywords) is dropped.
 std::string WireName(const char* member);
 
 struct JsonLimits {

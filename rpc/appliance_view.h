@@ -1,0 +1,40 @@
+// What the wire needs to know of the appliance beside its methods. Types only; the composition root
+// fills it.
+#pragma once
+
+#include <openssl/evp.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hsm/token_control.h"
+#include "platform/error.h"
+
+namespace signet::rpc {
+
+// The certificate that the TLS listener presents: DER, leaf first, without the anchor; and its key
+// (the token's).
+struct ServerIdentity {
+  std::vector<std::string> chain;
+  std::shared_ptr<EVP_PKEY> key;
+};
+
+struct ApplianceView {
+  std::function<hsm::TokenState()> token_state;          // never blocks
+  std::function<Result<ServerIdentity>()> tls_identity;  // may block on the token: called on a lane
+};
+
+// A client certificate (SHA-256 fingerprint, hex) and the role it has on TLS.
+struct ClientCertificate {
+  std::string fingerprint, name, role;
+};
+
+struct LocalRoles {
+  // Names of users and groups; root and the daemon's own user are administrators always.
+  std::vector<std::string> administrator_groups, operator_groups, auditor_groups, metrics_groups;
+  std::vector<std::string> administrator_users;
+};
+
+}  // namespace signet::rpc

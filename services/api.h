@@ -1,0 +1,264 @@
+// The shapes of requests and answers as they travel (snake_case here, camelCase on the wire), one
+// place for all. Types only. Optional members may be absent from a request and are null in an
+// answer.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/clock.h"
+#include "platform/error.h"
+#include "platform/secret.h"
+
+namespace signet::services::api {
+
+struct Empty {};
+BOOST_DESCRIBE_STRUCT(Empty, (), ())
+
+// ---- lists are paged
+// -------------------------------------------------------------------------------------------------------
+struct PageRequest {
+  std::optional<std::int64_t> limit;  // 1 to 1000, default 100
+  std::optional<std::string> cursor;  // `next` of the page before
+};
+BOOST_DESCRIBE_STRUCT(PageRequest, (), (limit, cursor))
+
+// ---- status
+// ------------------------------------------------------------------------------------------------------------------
+struct StatusAnswer {
+  std::string state;  // unprovisioned | locked | operational | failed
+  std::string reason;
+  std::string product, cluster, node, version;
+  std::int64_t format = 0;
+  WallTime started{};
+  std::int64_t identities = 0, identities_wanted = 0;  // made so far at first boot
+  std::string progress;  // "generating cup-ECDSA (4 of 9)", empty when done
+  std::int64_t pending_csrs = 0, trust_entries = 0;
+  std::string socket, url;
+  std::int64_t recovered = 0;  // interrupted operations that this start finished or undid
+  std::vector<Finding> warnings;
+};
+BOOST_DESCRIBE_STRUCT(StatusAnswer, (),
+                      (state, reason, product, cluster, node, version, format, started, identities,
+                       identities_wanted, progress, pending_csrs, trust_entries, socket, url,
+                       recovered, warnings))
+
+// ---- certificates
+// ----------------------------------------------------------------------------------------------------------
+struct CertificateInfo {
+  std::string purpose, node;
+  std::string state;                  // "ok" | "generating" | "key missing"
+  std::optional<std::string> class_;  // self-signed | ca-signed
+  std::optional<std::string> subject, issuer, serial, fingerprint;
+  std::optional<WallTime> not_before, not_after;
+  std::vector<std::string> sans;
+  std::optional<std::string> key;  // "rsa:2048"
+  std::string trust_store;
+  std::vector<std::string> services;
+  std::optional<std::string> key_uri;  // RFC 7512
+  bool previous = false;               // a former certificate is kept for a rollback
+};
+BOOST_DESCRIBE_STRUCT(CertificateInfo, (),
+                      (purpose, node, state, class_, subject, issuer, serial, fingerprint,
+                       not_before, not_after, sans, key, trust_store, services, key_uri, previous))
+
+struct PurposeRequest {
+  std::string purpose;
+};
+BOOST_DESCRIBE_STRUCT(PurposeRequest, (), (purpose))
+
+struct GenerateRequest {
+  std::string purpose;
+  std::optional<std::string>
+      distribution;  // this node's name (default) or, for a CSR, "multi-server"
+  std::optional<std::string> key, hash;
+  std::optional<std::int64_t> validity_days;  // self-signed only; 1 to 7300, default 1825
+  std::optional<std::string> common_name, organization, organizational_unit, locality, state,
+      country;
+  std::optional<std::vector<std::string>> sans;  // "DNS:…", "IP:…", …
+};
+BOOST_DESCRIBE_STRUCT(GenerateRequest, (),
+                      (purpose, distribution, key, hash, validity_days, common_name, organization,
+                       organizational_unit, locality, state, country, sans))
+
+struct DownloadRequest {
+  std::string purpose;                // certificate.download; csr.download takes `id` or `purpose`
+  std::optional<std::string> format;  // pem (default) | der (base64 in `content`) | chain
+};
+BOOST_DESCRIBE_STRUCT(DownloadRequest, (), (purpose, format))
+
+struct Download {
+  std::string name;  // file name by SPEC W5
+  std::string format;
+  std::string encoding;  // text | base64
+  std::string content;
+};
+BOOST_DESCRIBE_STRUCT(Download, (), (name, format, encoding, content))
+
+struct UploadRequest {
+  std::string purpose;
+  WipedString pem;
+  std::optional<bool> with_chain;  // store the upload's CA certificates in the trust store first
+};
+BOOST_DESCRIBE_STRUCT(UploadRequest, (), (purpose, pem, with_chain))
+
+// Any change answers with this.
+struct Change {
+  bool changed = false;
+  std::string operation;
+  std::vector<std::string> restarts;  // services that must restart for it
+  std::vector<Finding> findings;
+  std::optional<std::string> csr;          // id, where one was made
+  std::optional<std::string> pem;          // of the CSR or certificate that was made
+  std::optional<std::string> fingerprint;  // of the certificate now in place
+  std::vector<std::string> stored;         // fingerprints of trust entries stored
+};
+BOOST_DESCRIBE_STRUCT(Change, (),
+                      (changed, operation, restarts, findings, csr, pem, fingerprint, stored))
+
+// ---- CSRs
+// --------------------------------------------------------------------------------------------------------------------
+struct CsrInfo {
+  std::string id, purpose, distribution;
+  WallTime created{};
+  std::string key, hash, subject;
+  std::vector<std::string> sans;
+  std::string pem;
+};
+BOOST_DESCRIBE_STRUCT(CsrInfo, (),
+                      (id, purpose, distribution, created, key, hash, subject, sans, pem))
+
+struct IdRequest {
+  std::string id;
+};
+BOOST_DESCRIBE_STRUCT(IdRequest, (), (id))
+
+struct CsrDownloadRequest {
+  std::optional<std::string> id, purpose;  // one of them; of a purpose the newest
+  std::optional<std::string> format;       // pem | der
+};
+BOOST_DESCRIBE_STRUCT(CsrDownloadRequest, (), (id, purpose, format))
+
+// ---- trust stores
+// ------------------------------------------------------------------------------------------------------------
+struct TrustListRequest {
+  std::optional<std::string> store;
+  std::optional<std::int64_t> limit;
+  std::optional<std::string> cursor;
+};
+BOOST_DESCRIBE_STRUCT(TrustListRequest, (), (store, limit, cursor))
+
+struct TrustInfo {
+  std::string store, id, kind, subject, issuer, serial;
+  WallTime not_before{}, not_after{};
+  std::string key, description, origin;
+  WallTime added{};
+  std::optional<std::string> pem;  // trust.show only
+};
+BOOST_DESCRIBE_STRUCT(TrustInfo, (),
+                      (store, id, kind, subject, issuer, serial, not_before, not_after, key,
+                       description, origin, added, pem))
+
+struct TrustShowRequest {
+  std::string store, id;
+};
+BOOST_DESCRIBE_STRUCT(TrustShowRequest, (), (store, id))
+
+struct TrustUploadItem {
+  WipedString pem;
+  std::optional<std::string> description, predecessor;
+};
+BOOST_DESCRIBE_STRUCT(TrustUploadItem, (), (pem, description, predecessor))
+
+struct TrustUploadRequest {
+  std::string store;
+  std::vector<TrustUploadItem> certificates;  // each may hold several PEM blocks; any order
+  std::optional<std::string> as;              // pinned | ocsp-responder
+};
+BOOST_DESCRIBE_STRUCT(TrustUploadRequest, (), (store, certificates, as))
+
+struct TrustDownloadRequest {
+  std::string store;
+};
+BOOST_DESCRIBE_STRUCT(TrustDownloadRequest, (), (store))
+
+// ---- token and keys
+// ----------------------------------------------------------------------------------------------------------
+struct TokenStatus {
+  std::string state, reason, label, manufacturer, model, serial, library;
+  std::int64_t failed_logins = 0, next_login_in_seconds = 0;
+};
+BOOST_DESCRIBE_STRUCT(TokenStatus, (),
+                      (state, reason, label, manufacturer, model, serial, library, failed_logins,
+                       next_login_in_seconds))
+
+struct UnlockRequest {
+  Secret pin;
+};
+BOOST_DESCRIBE_STRUCT(UnlockRequest, (), (pin))
+
+struct SelfTestStep {
+  std::string name;
+  bool passed = false;
+  std::string detail;
+};
+BOOST_DESCRIBE_STRUCT(SelfTestStep, (), (name, passed, detail))
+struct SelfTestAnswer {
+  bool passed = false;
+  std::vector<SelfTestStep> steps;
+};
+BOOST_DESCRIBE_STRUCT(SelfTestAnswer, (), (passed, steps))
+
+struct KeyInfo {
+  std::string id, label, key, policy;
+  std::string owner;  // "tomcat current", "tomcat csr <id>", "tomcat previous", "appliance", or
+                      // "none: …" for a key nobody here made
+  bool on_token = false;
+  std::int64_t uses = 0;  // signatures by key.sign since the start
+};
+BOOST_DESCRIBE_STRUCT(KeyInfo, (), (id, label, key, policy, owner, on_token, uses))
+
+struct SignRequest {
+  std::optional<std::string> purpose;  // its current key
+  std::optional<std::string>
+      algorithm;  // rsa-pkcs1 (default for RSA) | rsa-pss | ecdsa (default for EC)
+  std::optional<std::string> hash;    // default sha256
+  std::optional<std::string> digest;  // base64 of the digest
+  std::optional<std::string> data;    // base64 of the message (hashed here); one of digest and data
+};
+BOOST_DESCRIBE_STRUCT(SignRequest, (), (purpose, algorithm, hash, digest, data))
+struct SignAnswer {
+  std::string key, algorithm, hash;
+  std::string signature;  // base64; ECDSA as ECDSA-Sig-Value (DER)
+};
+BOOST_DESCRIBE_STRUCT(SignAnswer, (), (key, algorithm, hash, signature))
+
+// ---- audit
+// -------------------------------------------------------------------------------------------------------------------
+struct AuditInfo {
+  std::int64_t sequence = 0;
+  WallTime time{};
+  std::string actor, role, origin, method, digest, operation, outcome, detail, hash;
+};
+BOOST_DESCRIBE_STRUCT(AuditInfo, (),
+                      (sequence, time, actor, role, origin, method, digest, operation, outcome,
+                       detail, hash))
+struct AuditVerdict {
+  bool verified = false;
+  std::int64_t records = 0, first_bad = 0;
+  std::string problem, head;
+};
+BOOST_DESCRIBE_STRUCT(AuditVerdict, (), (verified, records, first_bad, problem, head))
+
+// ---- pages
+// -------------------------------------------------------------------------------------------------------------------
+template <class T>
+struct Page {
+  std::vector<T> items;
+  std::optional<std::string> next;  // cursor of the next page
+  BOOST_DESCRIBE_CLASS(Page, (), (items, next), (), ())
+};
+
+}  // namespace signet::services::api

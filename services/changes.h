@@ -1,0 +1,53 @@
+// Every change runs inside one of these: journalled before, audited and remembered (idempotency)
+// after.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "platform/json.h"
+#include "platform/lanes.h"
+#include "services/request_context.h"
+
+namespace signet::keystore {
+class NodeLog;
+}
+
+namespace signet::services {
+
+// A running change. The work sets `detail`; `leave_for_recovery` keeps its journal row when it
+// could not be undone.
+struct Ticket {
+  std::string operation;  // journal id
+  std::string detail;     // for the audit record
+  bool leave_for_recovery = false;
+};
+
+// Thread-safe. Refused before anything happens: kUnavailable AUDIT_UNAVAILABLE (a change that
+// cannot be audited is refused), kConflict IDEMPOTENCY_KEY_REUSED (same key, other content),
+// kConflict OPERATION_IN_PROGRESS (same key, still running).
+class Changes {
+ public:
+  Changes(keystore::NodeLog& log, Lane& store_lane);
+  ~Changes();
+
+  using Work =
+      std::function<boost::asio::awaitable<Result<json::value>>(std::shared_ptr<Ticket> ticket)>;
+  // Journals, runs `work`, audits its outcome, then returns it. A repeated idempotency key returns
+  // the stored answer. The change goes on and is audited even when the caller's wait is over.
+  boost::asio::awaitable<Result<json::value>> Run(RequestContext context, std::string method,
+                                                  std::string digest, Work work);
+
+  // Audit of what was refused before it began. At most one record a second for one actor and
+  // outcome is written.
+  boost::asio::awaitable<void> NoteRefused(RequestContext context, std::string method,
+                                           std::string digest, Error error);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace signet::services
