@@ -46,6 +46,8 @@ struct Purpose {
   bool tls_listener = false;    // the daemon's own TLS side presents it
   bool federation_link = false; // serves federation or inter-cluster links: self-signed is worth a warning (W4)
   x509::Profile profile;
+  bool leftover_deletable = false;  // C10: what a CA-signed one leaves in the trust store may be deleted
+  bool check_sync = false;          // S3: after the restarts inter-cluster sync is looked at
   std::vector<std::string> services;     // that present or use it
   std::vector<Restart> on_certificate;   // S3: restarts that a new certificate asks for
   std::string file_stem;                 // W5: "cup_ECDSA"
@@ -65,7 +67,7 @@ struct Catalogue {
   const TrustStoreRow* FindTrustStore(std::string_view name) const;   // regardless of case (SPEC 1.2)
 };
 
-// A product's catalogue: the embedded "imp" or "cucm".
+// A product's catalogue: the embedded "imp" or "cucm". kNotFound PRODUCT_UNKNOWN.
 Result<Catalogue> LoadCatalogue(std::string_view product);
 // An operator's own, from TOML text. kUsage CATALOGUE_INVALID with file, line and column of every problem; cross-references
 // (stores, services) are checked.

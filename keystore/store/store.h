@@ -63,11 +63,14 @@ using WatchSink = std::function<void(Revision revision, const std::vector<Event>
 
 class Watch {
  public:
-  virtual ~Watch() = default;  // no call any more when it returns
+  // No call any more when it returns. Not from within its sink; before the store dies.
+  virtual ~Watch() = default;
 };
 
-// Thread-safe. Errors: kConflict STATE_CHANGED is never an error here (see Commit); kUsage TRANSACTION_TOO_LARGE;
-// kTimeout; kUnavailable STORAGE_FULL, STORE_FAILED; kUnavailable STORE_COMPACTED for a watch from a revision that is gone.
+// Thread-safe. A deadline is the time from the call on. Errors: kConflict STATE_CHANGED is never an error here (see
+// Commit); kUsage TRANSACTION_TOO_LARGE, KEY_INVALID (empty), KEY_REPEATED (written twice in one transaction);
+// kTimeout STORE_BUSY; kUnavailable STORAGE_FULL, STORE_FAILED, STATE_DAMAGED; kUnavailable STORE_COMPACTED for a watch
+// from a revision that is gone.
 class Store {
  public:
   virtual ~Store() = default;
@@ -75,11 +78,13 @@ class Store {
   // Keys that start with `prefix`, after `after` (exclusive, empty: from the start), at most `limit` (0: all).
   virtual Result<Range> List(const std::string& prefix, const std::string& after, std::size_t limit,
                              Duration deadline) = 0;
-  // The new revision, or none when a compare did not hold (nothing was written then). Durable when it returns.
-  // Sinks of this process have seen the change when it returns.
+  // The new revision, or none when a compare did not hold (nothing was written then). Where nothing changes (only
+  // compares, only absent keys deleted) the revision stays. Durable when it returns. Sinks of this process have seen the
+  // change when it returns.
   virtual Result<std::optional<Revision>> Commit(const Transaction& transaction, Duration deadline) = 0;
-  // Events under `prefix` after revision `from` (0: from now on).
-  virtual Result<std::unique_ptr<Watch>> Watch(const std::string& prefix, Revision from, WatchSink sink) = 0;
+  // Events under `prefix` after revision `from` (0: from now on), without gap or repetition: List() and a watch from its
+  // revision see everything. Past events are delivered before this returns.
+  virtual Result<std::unique_ptr<keystore::Watch>> Watch(const std::string& prefix, Revision from, WatchSink sink) = 0;
 };
 
 }  // namespace signet::keystore
