@@ -24,20 +24,25 @@ struct Validity {
   WallTime not_before{}, not_after{};
 };
 
-// `spki`: the public key (DER); `signer`: its private key (from the token, or the throw-away one of a rehearsal).
-// The result's signature is verified with `spki` before it is returned (kTokenFailed SIGNATURE_INVALID otherwise). Key usage,
-// EKU, basicConstraints (critical; for CSRs of CAs too), SAN, SKI are written from the profile; a CSR carries them in an
-// extensionRequest attribute (RFC 2985 §5.4.2).
-Result<std::string> BuildRequest(const Template& content, const std::string& spki, EVP_PKEY* signer);
+// `spki`: the public key (DER); `signer`: its private key (from the token, or the throw-away one of
+// a rehearsal). The result's signature is verified with `spki` before it is returned (kTokenFailed
+// SIGNATURE_INVALID otherwise). Key usage, EKU, basicConstraints (critical; for CSRs of CAs too),
+// SAN, SKI are written from the profile; a CSR carries them in an extensionRequest attribute (RFC
+// 2985 §5.4.2).
+Result<std::string> BuildRequest(const Template& content, const std::string& spki,
+                                 EVP_PKEY* signer);
 // A 127-bit random positive serial.
-Result<std::string> BuildSelfSigned(const Template& content, const Validity& validity, const std::string& spki,
-                                    EVP_PKEY* signer);
+Result<std::string> BuildSelfSigned(const Template& content, const Validity& validity,
+                                    const std::string& spki, EVP_PKEY* signer);
 
-// Signs the same content with a software key of the same algorithm and size that lives for this call only, and lints the
-// result, so that the token never signs what would be refused. `validity` null: a CSR. kRefused LINT_FAILED with all findings.
-Result<Findings> Rehearse(const Template& content, const Validity* validity, const hsm::KeySpec& spec);
+// Signs the same content with a software key of the same algorithm and size that lives for this
+// call only, and lints the result, so that the token never signs what would be refused. `validity`
+// null: a CSR. kRefused LINT_FAILED with all findings.
+Result<Findings> Rehearse(const Template& content, const Validity* validity,
+                          const hsm::KeySpec& spec);
 
-// The hash rules of SPEC C1: default for the key; kRefused HASH_TOO_WEAK for a hash weaker than the curve.
+// The hash rules of SPEC C1: default for the key; kRefused HASH_TOO_WEAK for a hash weaker than the
+// curve.
 hsm::HashAlgorithm DefaultHash(const hsm::KeySpec& spec);
 Status CheckHash(const hsm::KeySpec& spec, hsm::HashAlgorithm hash);
 

@@ -1,5 +1,6 @@
-// Chain building and checking with findings. Pure: time, trust and policy are arguments. Work is bounded on every
-// input (at most kMaxDepth certificates a path, kMaxSignatureChecks signature checks a call), loops and meshes end.
+// Chain building and checking with findings. Pure: time, trust and policy are arguments. Work is
+// bounded on every input (at most kMaxDepth certificates a path, kMaxSignatureChecks signature
+// checks a call), loops and meshes end.
 #pragma once
 
 #include <functional>
@@ -17,8 +18,10 @@ inline constexpr int kMaxSignatureChecks = 200;
 
 // What is trusted, as a value with a look-up: candidates whose subject_der equals the argument.
 struct TrustView {
-  std::function<std::vector<Certificate>(const std::string& subject_der)> anchors;        // trusted as ends of paths
-  std::function<std::vector<Certificate>(const std::string& subject_der)> intermediates;  // known, not trusted by themselves
+  std::function<std::vector<Certificate>(const std::string& subject_der)>
+      anchors;  // trusted as ends of paths
+  std::function<std::vector<Certificate>(const std::string& subject_der)>
+      intermediates;  // known, not trusted by themselves
 };
 
 struct ChainPolicy {
@@ -28,21 +31,25 @@ struct ChainPolicy {
 };
 
 struct ChainVerdict {
-  std::vector<Certificate> path;  // leaf first, anchor last, when one was found (perhaps with findings)
-  Findings findings;              // no error in it: accepted
+  std::vector<Certificate>
+      path;           // leaf first, anchor last, when one was found (perhaps with findings)
+  Findings findings;  // no error in it: accepted
   bool accepted() const { return !path.empty() && !HasErrors(findings); }
 };
 
-// The best path from `leaf` to an anchor (issuers chosen by subject name, then key id, then signature; all candidates of
-// one name are tried). Checks of RFC 5280 §6.1 by X509_verify_cert on the found candidates plus Lint on each, plus
-// what FACTS says OpenSSL does not catch. Ids: CHAIN_INCOMPLETE (names the issuer that is missing), SIGNATURE_INVALID, EXPIRED,
-// NOT_YET_VALID, NOT_A_CA, PATH_LENGTH_EXCEEDED, NAME_CONSTRAINT_VIOLATED, EKU_NOT_ALLOWED, OUTLIVES_ISSUER (warning), CHAIN_TOO_COMPLEX, and Lint's.
-ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra, const TrustView& trust,
-                        const ChainPolicy& policy);
+// The best path from `leaf` to an anchor (issuers chosen by subject name, then key id, then
+// signature; all candidates of one name are tried). Checks of RFC 5280 §6.1 by X509_verify_cert on
+// the found candidates plus Lint on each, plus what FACTS says OpenSSL does not catch. Ids:
+// CHAIN_INCOMPLETE (names the issuer that is missing), SIGNATURE_INVALID, EXPIRED, NOT_YET_VALID,
+// NOT_A_CA, PATH_LENGTH_EXCEEDED, NAME_CONSTRAINT_VIOLATED, EKU_NOT_ALLOWED, OUTLIVES_ISSUER
+// (warning), CHAIN_TOO_COMPLEX, and Lint's.
+ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra,
+                        const TrustView& trust, const ChainPolicy& policy);
 
-// A CA chain as uploaded (SPEC C5a chain mode): sorted root first; duplicates dropped (info DUPLICATE), a certificate
-// that belongs to no link reported (UNRELATED), each link's signature, CA flag, dates, strength checked against `trust` for the
-// issuer of the top-most one. Nothing may be stored when the findings hold an error.
+// A CA chain as uploaded (SPEC C5a chain mode): sorted root first; duplicates dropped (info
+// DUPLICATE), a certificate that belongs to no link reported (UNRELATED), each link's signature, CA
+// flag, dates, strength checked against `trust` for the issuer of the top-most one. Nothing may be
+// stored when the findings hold an error.
 struct CaChain {
   std::vector<Certificate> ordered;  // issuer before issued
   Findings findings;
@@ -52,8 +59,9 @@ CaChain CheckCaChain(std::vector<Certificate> uploaded, const TrustView& trust, 
 enum class EntryKind : std::uint8_t { kAnchor, kIntermediate, kPinned, kOcspResponder };
 std::string_view EntryKindName(EntryKind kind);  // anchor | intermediate | pinned | ocsp-responder
 Result<EntryKind> ParseEntryKind(std::string_view name);
-// SPEC C5: the kind that a certificate determines by itself; a CA-issued end-entity certificate is kRefused TRUST_ENTRY_NOT_CA
-// unless `asked` says pinned or ocsp-responder (the latter needs the OCSPSigning EKU).
+// SPEC C5: the kind that a certificate determines by itself; a CA-issued end-entity certificate is
+// kRefused TRUST_ENTRY_NOT_CA unless `asked` says pinned or ocsp-responder (the latter needs the
+// OCSPSigning EKU).
 Result<EntryKind> ClassifyEntry(const Certificate& certificate, std::optional<EntryKind> asked);
 
 }  // namespace signet::keystore::x509

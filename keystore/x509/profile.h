@@ -1,5 +1,5 @@
-// What a certificate of a purpose is for: key usage, extended key usage and CA columns of SPEC 1.3. Types only; the
-// rows are data in keystore/catalogue/.
+// What a certificate of a purpose is for: key usage, extended key usage and CA columns of SPEC 1.3.
+// Types only; the rows are data in keystore/catalogue/.
 #pragma once
 
 #include <array>
@@ -16,15 +16,22 @@ enum class Ask : std::uint8_t { kMust, kMustNot, kOpen };  // Y, N, blank
 
 // RFC 5280 §4.2.1.3, in bit order.
 enum class KeyUsage : std::uint8_t {
-  kDigitalSignature, kNonRepudiation, kKeyEncipherment, kDataEncipherment, kKeyAgreement, kKeyCertSign, kCrlSign,
-  kEncipherOnly, kDecipherOnly,
+  kDigitalSignature,
+  kNonRepudiation,
+  kKeyEncipherment,
+  kDataEncipherment,
+  kKeyAgreement,
+  kKeyCertSign,
+  kCrlSign,
+  kEncipherOnly,
+  kDecipherOnly,
 };
 inline constexpr std::size_t kKeyUsageBits = 9;
 
 struct UsageRule {
   Ask ask = Ask::kOpen;
-  Severity lost = Severity::kError;    // when the CSR asked and the certificate lacks it
-  Severity added = Severity::kInfo;    // when the certificate has it unasked (kMustNot: kError)
+  Severity lost = Severity::kError;  // when the CSR asked and the certificate lacks it
+  Severity added = Severity::kInfo;  // when the certificate has it unasked (kMustNot: kError)
 };
 
 struct ExtendedUsageRule {

@@ -1,0 +1,164 @@
+#include <openssl/core_names.h>
+#include <openssl/err.h>
+#include <openssl/rsa.h>
+#include <openssl/sha.h>
+
+#include <array>
+#include <cctype>
+#include <string>
+
+#include "keystore/x509/openssl_ptr.h"
+#include "keystore/x509/read.h"
+
+namespace signet::keystore::x509 {
+namespace {
+
+Error Unsupported(std::string detail) {
+  ERR_clear_error();
+  return MakeError(
+      Kind::kRefused, "KEY_UNSUPPORTED", std::move(detail),
+      "Use RSA of 2048, 3072 or 4096 bits, or EC on P-256, P-384 or P-521 as a named curve.");
+}
+
+struct Curve {
+  int nid;
+  const char* name;
+  int bits;
+};
+constexpr std::array<Curve, 3> kCurves{{{NID_X9_62_prime256v1, "P-256", 256},
+                                        {NID_secp384r1, "P-384", 384},
+                                        {NID_secp521r1, "P-521", 521}}};
+
+void DescribeEc(EVP_PKEY* key, PublicKeyInfo& info) {
+  std::array<char, 80> group{};
+  std::size_t size = 0;
+  if (EVP_PKEY_get_group_name(key, group.data(), group.size(), &size) != 1) {
+    info.text = "ec:unknown";
+    return;
+  }
+  const int nid = OBJ_txt2nid(group.data());
+  for (const Curve& curve : kCurves) {
+    if (nid != curve.nid) continue;
+    info.text = std::string("ec:") + curve.name;
+    info.spec = hsm::KeySpec{hsm::KeyAlgorithm::kEc, curve.bits};
+    return;
+  }
+  info.text = std::string("ec:") + group.data();
+}
+
+Status DescribeRsa(EVP_PKEY* key, PublicKeyInfo& info) {
+  const int bits = EVP_PKEY_get_bits(key);
+  if (bits > kMaxRsaBits) {
+    return Unsupported("an RSA modulus of " + std::to_string(bits) + " bits, at most " +
+                       std::to_string(kMaxRsaBits) + " are taken");
+  }
+  BIGNUM* e = nullptr;
+  EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &e);
+  const BnPtr exponent(e);
+  if (!exponent || BN_num_bits(exponent.get()) > kMaxExponentBits) {
+    return Unsupported("an RSA exponent of more than " + std::to_string(kMaxExponentBits) +
+                       " bits");
+  }
+  const bool pss = EVP_PKEY_get_base_id(key) == EVP_PKEY_RSA_PSS;
+  info.text = (pss ? "rsa-pss:" : "rsa:") + std::to_string(bits);
+  if (!pss && (bits == 2048 || bits == 3072 || bits == 4096)) {
+    info.spec = hsm::KeySpec{hsm::KeyAlgorithm::kRsa, bits};
+  }
+  return Ok();
+}
+
+std::string OtherKeyText(EVP_PKEY* key) {
+  const char* name = EVP_PKEY_get0_type_name(key);
+  std::string text = name == nullptr ? "unknown" : name;
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  if (EVP_PKEY_get_base_id(key) == EVP_PKEY_DSA || EVP_PKEY_get_base_id(key) == EVP_PKEY_DH) {
+    text += ":" + std::to_string(EVP_PKEY_get_bits(key));
+  }
+  return text;
+}
+
+// The SubjectPublicKeyInfo with points uncompressed, so that equal keys have equal octets.
+std::string CanonicalSpki(EVP_PKEY* key) {
+  if (EVP_PKEY_get_base_id(key) != EVP_PKEY_EC) return ToDer(key, i2d_PUBKEY);
+  // The key belongs to a certificate that other threads may read: a copy is changed, not it.
+  const PkeyPtr copy(EVP_PKEY_dup(key));
+  if (!copy ||
+      EVP_PKEY_set_utf8_string_param(copy.get(), OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT,
+                                     OSSL_PKEY_EC_POINT_CONVERSION_FORMAT_UNCOMPRESSED) != 1) {
+    return {};
+  }
+  return ToDer(copy.get(), i2d_PUBKEY);
+}
+
+// RFC 5280 §4.2.1.2 method 1: the bits of subjectPublicKey.
+std::string KeyIdOf(std::string_view spki) {
+  const unsigned char* p = Octets(spki);
+  const PubkeyPtr key(d2i_X509_PUBKEY(nullptr, &p, static_cast<long>(spki.size())));
+  const unsigned char* bits = nullptr;
+  int size = 0;
+  if (!key || X509_PUBKEY_get0_param(nullptr, &bits, &size, nullptr, key.get()) != 1) return {};
+  std::array<unsigned char, SHA_DIGEST_LENGTH> digest{};
+  unsigned int digest_size = 0;
+  if (EVP_Digest(bits, static_cast<std::size_t>(size), digest.data(), &digest_size, EVP_sha1(),
+                 nullptr) != 1) {
+    return {};
+  }
+  return HexEncode({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+}  // namespace
+
+Error Malformed(std::string_view word, std::string detail) {
+  ERR_clear_error();
+  return MakeError(
+      Kind::kRefused, std::string(word), std::move(detail),
+      "Ask whoever made it for a new one, in strict DER (RFC 5280); 'openssl asn1parse' shows "
+      "this one's structure.");
+}
+
+Result<PublicKeyInfo> ReadPublicKey(const X509_PUBKEY* pubkey, std::string_view word) {
+  ASN1_OBJECT* algorithm = nullptr;
+  const unsigned char* bits = nullptr;
+  int size = 0;
+  X509_ALGOR* parameters = nullptr;
+  if (X509_PUBKEY_get0_param(&algorithm, &bits, &size, &parameters, pubkey) != 1) {
+    return Malformed(word, "the public key can not be read");
+  }
+  const int nid = OBJ_obj2nid(algorithm);
+  int parameter_type = 0;
+  X509_ALGOR_get0(nullptr, &parameter_type, nullptr, parameters);
+  // Explicit parameters can name a curve that an attacker made (CVE-2020-0601), even those of
+  // P-256.
+  if (nid == NID_X9_62_id_ecPublicKey && parameter_type != V_ASN1_OBJECT) {
+    return Unsupported("the EC key has explicit curve parameters");
+  }
+  EVP_PKEY* key = X509_PUBKEY_get0(pubkey);
+  if (key == nullptr) {
+    return Unsupported("the public key (" + ObjectName(algorithm) +
+                       ") is of an unknown kind, or is no valid key of its kind");
+  }
+  PublicKeyInfo info;
+  switch (EVP_PKEY_get_base_id(key)) {
+    case EVP_PKEY_RSA:
+    case EVP_PKEY_RSA_PSS: {
+      SIGNET_TRY(DescribeRsa(key, info));
+      if (ToDer(key, i2d_PublicKey) !=
+          std::string_view(reinterpret_cast<const char*>(bits), static_cast<std::size_t>(size))) {
+        return Malformed(word, "the RSA public key is not in DER");
+      }
+      break;
+    }
+    case EVP_PKEY_EC:
+      DescribeEc(key, info);
+      break;
+    default:
+      info.text = OtherKeyText(key);
+  }
+  const std::string spki = CanonicalSpki(key);
+  if (spki.empty()) return Unsupported("the public key can not be written in canonical form");
+  info.spki_sha256 = Sha256Hex(spki);
+  info.ski = KeyIdOf(spki);
+  return info;
+}
+
+}  // namespace signet::keystore::x509

@@ -1,0 +1,165 @@
+#include <arpa/inet.h>
+
+#include <array>
+#include <cctype>
+#include <string>
+
+#include "keystore/x509/openssl_ptr.h"
+#include "keystore/x509/read.h"
+
+namespace signet::keystore::x509 {
+namespace {
+
+constexpr std::size_t kMaxNameText = 2048;
+
+// The string types that OpenSSL compares as text (ASN1_MASK_CANON); others are compared as octets.
+bool IsText(const ASN1_STRING* value) {
+  switch (ASN1_STRING_type(value)) {
+    case V_ASN1_UTF8STRING:
+    case V_ASN1_BMPSTRING:
+    case V_ASN1_UNIVERSALSTRING:
+    case V_ASN1_PRINTABLESTRING:
+    case V_ASN1_T61STRING:
+    case V_ASN1_IA5STRING:
+    case V_ASN1_VISIBLESTRING:
+      return true;
+    default:
+      return false;
+  }
+}
+
+// RFC 5280 §7.1 as OpenSSL does it: ASCII case folded, outer spaces dropped, inner ones made one.
+std::string FoldText(std::string_view text) {
+  std::string out;
+  bool space = false;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && std::isspace(byte)) {
+      space = true;
+      continue;
+    }
+    if (space && !out.empty()) out += ' ';
+    space = false;
+    out += byte < 0x80 ? static_cast<char>(std::tolower(byte)) : c;
+  }
+  return out;
+}
+
+std::string DrainBio(BIO* bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio, &data);
+  return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
+}
+
+// A name is built anew from `name`, each value passed through `change` (type, octets).
+template <class Change>
+NamePtr Rebuild(const X509_NAME* name, Change change) {
+  NamePtr out(X509_NAME_new());
+  int last_set = -1;
+  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
+    NameEntryPtr copy(X509_NAME_ENTRY_dup(entry));
+    if (!out || !copy || !change(copy.get(), X509_NAME_ENTRY_get_data(entry))) return nullptr;
+    const int set = X509_NAME_ENTRY_set(entry);
+    if (X509_NAME_add_entry(out.get(), copy.get(), -1, set == last_set ? -1 : 0) != 1) {
+      return nullptr;
+    }
+    last_set = set;
+  }
+  return out;
+}
+
+std::string IpText(std::string_view octets) {
+  std::array<char, INET6_ADDRSTRLEN> text{};
+  const int family = octets.size() == 4 ? AF_INET : octets.size() == 16 ? AF_INET6 : 0;
+  if (family == 0 || inet_ntop(family, octets.data(), text.data(), text.size()) == nullptr) {
+    return "invalid";
+  }
+  return text.data();
+}
+
+}  // namespace
+
+std::optional<std::string> Utf8Value(const ASN1_STRING* value) {
+  if (!IsText(value)) return std::nullopt;
+  unsigned char* out = nullptr;
+  const int size = ASN1_STRING_to_UTF8(&out, value);
+  if (size < 0) return std::nullopt;
+  std::string text(reinterpret_cast<char*>(out), static_cast<std::size_t>(size));
+  OPENSSL_free(out);
+  return text;
+}
+
+std::string NameText(const X509_NAME* name) {
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  const unsigned long flags = XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB);
+  if (!bio || X509_NAME_print_ex(bio.get(), name, 0, flags) < 0) return "(unreadable name)";
+  return EscapeLine(DrainBio(bio.get()), kMaxNameText);
+}
+
+std::string CanonicalName(const X509_NAME* name) {
+  const NamePtr folded = Rebuild(name, [](X509_NAME_ENTRY* entry, const ASN1_STRING* value) {
+    const auto text = Utf8Value(value);
+    if (!text) return true;  // compared as it is
+    const std::string fold = FoldText(*text);
+    return X509_NAME_ENTRY_set_data(entry, V_ASN1_UTF8STRING, Octets(fold),
+                                    static_cast<int>(fold.size())) == 1;
+  });
+  return folded ? ToDer(folded.get(), i2d_X509_NAME) : std::string();
+}
+
+std::string FirstCommonName(const X509_NAME* name) {
+  const int index = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
+  if (index < 0) return {};
+  return Utf8Value(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, index))).value_or("");
+}
+
+std::string OidText(const ASN1_OBJECT* object) {
+  std::array<char, 256> text{};
+  const int size = OBJ_obj2txt(text.data(), static_cast<int>(text.size()), object, 1);
+  return size > 0 ? std::string(text.data()) : std::string("0.0");
+}
+
+std::string ObjectName(const ASN1_OBJECT* object) {
+  const int nid = OBJ_obj2nid(object);
+  return nid == NID_undef ? OidText(object) : std::string(OBJ_nid2ln(nid));
+}
+
+std::string GeneralNameText(const GENERAL_NAME& name) {
+  switch (name.type) {
+    case GEN_DNS:
+      return "DNS:" + EscapeLine(View(name.d.dNSName));
+    case GEN_EMAIL:
+      return "email:" + EscapeLine(View(name.d.rfc822Name));
+    case GEN_URI:
+      return "URI:" + EscapeLine(View(name.d.uniformResourceIdentifier), kMaxNameText);
+    case GEN_IPADD:
+      return "IP:" + IpText(View(name.d.iPAddress));
+    case GEN_DIRNAME:
+      return "dirName:" + NameText(name.d.directoryName);
+    case GEN_OTHERNAME:
+      return "other:" + OidText(name.d.otherName->type_id);
+    case GEN_RID:
+      return "rid:" + OidText(name.d.registeredID);
+    case GEN_X400:
+      return "other:x400";
+    default:
+      return "other:ediParty";
+  }
+}
+
+Status CheckName(const X509_NAME* name, std::string_view word) {
+  if (X509_NAME_entry_count(name) > kMaxNames) {
+    return MakeError(Kind::kRefused, "TOO_MANY_NAMES",
+                     "a name has " + std::to_string(X509_NAME_entry_count(name)) +
+                         " attributes, at most " + std::to_string(kMaxNames) + " are taken",
+                     "Have it issued with a shorter subject.");
+  }
+  const NamePtr copy = Rebuild(name, [](X509_NAME_ENTRY*, const ASN1_STRING*) { return true; });
+  if (!copy || ToDer(copy.get(), i2d_X509_NAME) != ToDer(name, i2d_X509_NAME)) {
+    return Malformed(word, "a name is not in DER");
+  }
+  return Ok();
+}
+
+}  // namespace signet::keystore::x509
