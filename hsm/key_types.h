@@ -1,5 +1,5 @@
-// The nouns of key material that every room may name: what a key is, what may be done with it, how it signs.
-// Types only.
+// The nouns of key material that every room may name: what a key is, what may be done with it, how
+// it signs. Types only.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,14 @@ enum class KeyPolicy : std::uint8_t {
 };
 
 enum class HashAlgorithm : std::uint8_t { kSha256, kSha384, kSha512 };
-enum class SignScheme : std::uint8_t { kRsaPkcs1, kRsaPss, kEcdsa };  // RFC 8017 §8.2, §8.1 (salt = hash length); X9.62
+enum class SignScheme : std::uint8_t {
+  kRsaPkcs1,
+  kRsaPss,
+  kEcdsa
+};  // RFC 8017 §8.2, §8.1 (salt = hash length); X9.62
 
-// CKA_ID of a key pair: its SKI (SHA-1 of the subjectPublicKey bits, RFC 5280 §4.2.1.2 method 1) in lower-case hex.
+// CKA_ID of a key pair: its SKI (SHA-1 of the subjectPublicKey bits, RFC 5280 §4.2.1.2 method 1) in
+// lower-case hex.
 using KeyId = std::string;
 
 // A private key as the token shows it.
@@ -36,8 +41,8 @@ struct TokenKey {
   std::string label;  // CKA_LABEL
   KeySpec spec;
   bool known_spec = false;  // false: an algorithm or size that Signet does not make
-  bool sensitive = false, always_sensitive = false, extractable = true, never_extractable = false, local = false,
-       wrap_with_trusted = false;
+  bool sensitive = false, always_sensitive = false, extractable = true, never_extractable = false,
+       local = false, wrap_with_trusted = false;
 };
 
 // The public half of a fresh key.

@@ -18,7 +18,7 @@ enum class TokenState : std::uint8_t {
 };
 
 struct SelfTestStep {
-  std::string name;    // "mechanisms", "sign-verify rsa", …
+  std::string name;  // "mechanisms", "sign-verify rsa", …
   bool passed = false;
   std::string detail;
 };
@@ -27,8 +27,8 @@ struct TokenInfo {
   TokenState state = TokenState::kUnprovisioned;
   std::string reason;  // why it is not operational, with the remedy; empty when it is
   std::string label, manufacturer, model, serial, library;
-  std::uint64_t failed_logins = 0;      // since the last success; survives restarts
-  std::int64_t next_login_in_s = 0;     // the throttle: seconds until another PIN is tried
+  std::uint64_t failed_logins = 0;   // since the last success; survives restarts
+  std::int64_t next_login_in_s = 0;  // the throttle: seconds until another PIN is tried
 };
 
 class TokenControl {
@@ -36,9 +36,9 @@ class TokenControl {
   virtual ~TokenControl() = default;
   // Never touches the token: answers at once while the token hangs. Thread-safe.
   virtual TokenInfo Info() const = 0;
-  // Logs in with this PIN and runs the self-test. Blocks: call it on a lane. A wrong PIN is kTokenLocked
-  // PIN_INCORRECT and never retried; while the throttle waits kTokenLocked PIN_THROTTLED; kConflict
-  // TOKEN_ALREADY_UNLOCKED when operational.
+  // Logs in with this PIN and runs the self-test. Blocks: call it on a lane. A wrong PIN is
+  // kTokenLocked PIN_INCORRECT and never retried; while the throttle waits kTokenLocked
+  // PIN_THROTTLED; kConflict TOKEN_ALREADY_UNLOCKED when operational.
   virtual Status Unlock(Secret pin) = 0;
   // Runs the self-test now. Blocks.
   virtual Result<std::vector<SelfTestStep>> SelfTest() = 0;

@@ -1,0 +1,140 @@
+#include "hsm/objects.h"
+
+#include <cstring>
+
+#include "hsm/pkcs11_error.h"
+#include "hsm/public_key.h"
+#include "platform/encoding.h"
+
+namespace signet::hsm {
+namespace {
+
+constexpr CK_ULONG kMaxAttribute = 64 * 1024;
+constexpr CK_ULONG kFindBatch = 256;
+
+Error Nonsense(const std::string& what) {
+  return MakeError(Kind::kTokenFailed, "TOKEN_ERROR",
+                   "the PKCS#11 module answers nonsense: " + what,
+                   "Check that the configured module is the right one for this token.");
+}
+
+}  // namespace
+
+Template& Template::Flag(CK_ATTRIBUTE_TYPE type, bool value) {
+  const CK_BBOOL flag = value ? CK_TRUE : CK_FALSE;
+  return Bytes(type, {reinterpret_cast<const char*>(&flag), sizeof flag});
+}
+
+Template& Template::Number(CK_ATTRIBUTE_TYPE type, CK_ULONG value) {
+  return Bytes(type, {reinterpret_cast<const char*>(&value), sizeof value});
+}
+
+Template& Template::Bytes(CK_ATTRIBUTE_TYPE type, std::string_view value) {
+  std::string& stored = values_.emplace_back(value);
+  attributes_.push_back({type, stored.data(), static_cast<CK_ULONG>(stored.size())});
+  return *this;
+}
+
+Result<std::vector<CK_OBJECT_HANDLE>> FindObjects(Session& session, Template match) {
+  Module& module = session.module();
+  SIGNET_CK("C_FindObjectsInit",
+            module->C_FindObjectsInit(session.handle(), match.data(), match.size()));
+  std::vector<CK_OBJECT_HANDLE> found;
+  CK_RV code = CKR_OK;
+  while (true) {
+    CK_OBJECT_HANDLE batch[kFindBatch];
+    CK_ULONG count = 0;
+    code = module->C_FindObjects(session.handle(), batch, kFindBatch, &count);
+    if (code != CKR_OK || count == 0) break;
+    if (count > kFindBatch || found.size() > 1'000'000) {
+      session.Discard();
+      return Nonsense("more objects than were asked for");
+    }
+    found.insert(found.end(), batch, batch + count);
+  }
+  const CK_RV final_code = module->C_FindObjectsFinal(session.handle());
+  if (code != CKR_OK) return CkError(code, "C_FindObjects");
+  if (final_code != CKR_OK) return CkError(final_code, "C_FindObjectsFinal");
+  return found;
+}
+
+Result<std::vector<CK_OBJECT_HANDLE>> FindKeysById(Session& session, CK_OBJECT_CLASS object_class,
+                                                   std::string_view id) {
+  Template match;
+  match.Number(CKA_CLASS, object_class).Flag(CKA_TOKEN, true).Bytes(CKA_ID, id);
+  return FindObjects(session, std::move(match));
+}
+
+Result<std::string> ReadBytes(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+  Module& module = session.module();
+  CK_ATTRIBUTE attribute{type, nullptr, 0};
+  SIGNET_CK("C_GetAttributeValue",
+            module->C_GetAttributeValue(session.handle(), object, &attribute, 1));
+  if (attribute.ulValueLen == 0) return std::string();
+  if (attribute.ulValueLen > kMaxAttribute) return Nonsense("an attribute of absurd length");
+  std::string value(attribute.ulValueLen, '\0');
+  attribute.pValue = value.data();
+  SIGNET_CK("C_GetAttributeValue",
+            module->C_GetAttributeValue(session.handle(), object, &attribute, 1));
+  if (attribute.ulValueLen > value.size()) return Nonsense("an attribute that grows");
+  value.resize(attribute.ulValueLen);
+  return value;
+}
+
+Result<std::string> ReadOptional(Session& session, CK_OBJECT_HANDLE object,
+                                 CK_ATTRIBUTE_TYPE type) {
+  auto value = ReadBytes(session, object, type);
+  if (!value) {
+    const CK_RV code = CkCode(value.error());
+    if (code == CKR_ATTRIBUTE_TYPE_INVALID || code == CKR_ATTRIBUTE_SENSITIVE) return std::string();
+  }
+  return value;
+}
+
+Result<CK_ULONG> ReadNumber(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+  SIGNET_TRY(auto bytes, ReadBytes(session, object, type));
+  CK_ULONG number = 0;
+  if (bytes.size() != sizeof number) return Nonsense("a number of another size");
+  std::memcpy(&number, bytes.data(), sizeof number);
+  return number;
+}
+
+Result<bool> ReadFlag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+  SIGNET_TRY(auto bytes, ReadBytes(session, object, type));
+  if (bytes.size() != sizeof(CK_BBOOL)) return Nonsense("a flag of another size");
+  return bytes[0] != CK_FALSE;
+}
+
+Result<TokenKey> ReadTokenKey(Session& session, CK_OBJECT_HANDLE object) {
+  TokenKey key;
+  SIGNET_TRY(auto id, ReadOptional(session, object, CKA_ID));
+  SIGNET_TRY(auto label, ReadOptional(session, object, CKA_LABEL));
+  key.id = HexEncode(id);
+  key.label = std::move(label);
+  SIGNET_TRY(auto spec, ReadKeySpec(session, object));
+  key.known_spec = spec.has_value();
+  if (spec) key.spec = *spec;
+  const auto flag = [&](CK_ATTRIBUTE_TYPE type, bool absent) -> Result<bool> {
+    SIGNET_TRY(auto bytes, ReadOptional(session, object, type));
+    return bytes.empty() ? absent : bytes[0] != CK_FALSE;
+  };
+  // An attribute that is not shown counts as its worse value.
+  SIGNET_TRY(key.sensitive, flag(CKA_SENSITIVE, false));
+  SIGNET_TRY(key.always_sensitive, flag(CKA_ALWAYS_SENSITIVE, false));
+  SIGNET_TRY(key.extractable, flag(CKA_EXTRACTABLE, true));
+  SIGNET_TRY(key.never_extractable, flag(CKA_NEVER_EXTRACTABLE, false));
+  SIGNET_TRY(key.local, flag(CKA_LOCAL, false));
+  SIGNET_TRY(key.wrap_with_trusted, flag(CKA_WRAP_WITH_TRUSTED, false));
+  return key;
+}
+
+Result<std::string> KeyIdBytes(const KeyId& id) {
+  auto bytes = HexDecode(id);
+  if (!bytes || bytes.value().empty() || bytes.value().size() > 64) {
+    return MakeError(Kind::kUsage, "KEY_ID_INVALID", "a key id is 2 to 128 hexadecimal digits",
+                     "Take the id from the list of keys.");
+  }
+  return bytes;
+}
+
+}  // namespace signet::hsm
