@@ -1,0 +1,35 @@
+// One HTTP request, synchronously, for the command line: over the daemon's Unix socket or over TCP
+// with TLS. Not linked into the daemon (target signet_http_client).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "platform/clock.h"
+#include "platform/error.h"
+
+namespace signet {
+
+struct HttpTarget {
+  std::string unix_socket;  // path; empty: connect as the URL says
+  std::string url;          // "http://localhost" or "https://host:port", without a path
+  std::string ca_file;      // PEM; empty: the system's trust store
+  std::string client_cert;  // PEM files for mutual TLS, both or neither
+  std::string client_key;
+};
+
+struct HttpResponse {
+  int status = 0;
+  std::string body;
+};
+
+// Any answer of the server is a success here, whatever its status. http and https only, redirects
+// are not followed, proxies are not used, at most 64 MiB are read. kUnreachable UNREACHABLE when
+// nobody answers the connection, TLS_FAILED when the two do not trust each other, kTimeout
+// HTTP_TIMED_OUT, kUnavailable HTTP_FAILED otherwise.
+Result<HttpResponse> HttpPost(const HttpTarget& target, std::string_view path,
+                              std::string_view content_type, std::string_view body,
+                              Duration timeout);
+Result<HttpResponse> HttpGet(const HttpTarget& target, std::string_view path, Duration timeout);
+
+}  // namespace signet

@@ -1,0 +1,22 @@
+// What a process of Signet does to itself before it touches a secret.
+#pragma once
+
+#include <string>
+
+#include "platform/error.h"
+
+namespace signet {
+
+// No core dumps (RLIMIT_CORE 0) and not dumpable (PR_SET_DUMPABLE 0, which also shuts ptrace and
+// /proc/<pid>/mem for others of the same user). kInternal HARDENING_FAILED. First thing in main.
+Status HardenProcess();
+
+// Removes the variables that make libraries load code, configuration or trust from where the caller
+// says: OPENSSL_CONF and its kin, SSL_CERT_*, LD_* (for children), SOFTHSM2_CONF, P11_KIT_*,
+// GLIBC_TUNABLES and PKCS11_*. In main, before there are threads and before OpenSSL is used.
+void ClearDangerousEnvironment();
+
+// The machine's node name as gethostname has it; "localhost" when there is none.
+std::string HostName();
+
+}  // namespace signet
