@@ -103,6 +103,21 @@ Status Check(SQLite::Database& database, const std::string& path, const Schema& 
 
 }  // namespace
 
+bool Gate::try_lock_until(SteadyTime limit) {
+  std::unique_lock lock(mutex_);
+  if (!freed_.wait_until(lock, limit, [this] { return !taken_; })) return false;
+  taken_ = true;
+  return true;
+}
+
+void Gate::unlock() {
+  {
+    const std::lock_guard lock(mutex_);
+    taken_ = false;
+  }
+  freed_.notify_one();
+}
+
 // SQLite makes no file here, and locks nothing: the lease does.
 Connection::Connection(const std::string& path, const Schema& schema)
     : path_(path),
@@ -123,7 +138,7 @@ Result<std::unique_ptr<Connection>> Connection::Connect(const std::string& path,
 Result<Connection::Lease> Connection::Acquire(Duration limit) {
   limit = std::min(limit, kLongestWait);
   const SteadyTime start = std::chrono::steady_clock::now();
-  Lease lease(mutex_, std::defer_lock);
+  Lease lease(gate_, std::defer_lock);
   if (limit <= Duration::zero() || !lease.try_lock_until(start + limit)) {
     return MakeError(Kind::kTimeout, "STORE_BUSY",
                      std::string(schema_.title) + " was not free within the deadline",

@@ -5,6 +5,7 @@
 
 #include <SQLiteCpp/SQLiteCpp.h>
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -27,6 +28,19 @@ struct Schema {
   std::span<const char* const> migrations;  // SQL; number i makes format i+1 of format i
 };
 
+// A lock that can be waited for until a time. Not std::timed_mutex: g++ 12's thread sanitizer does
+// not know pthread_mutex_clocklock and sees races everywhere.
+class Gate {
+ public:
+  bool try_lock_until(SteadyTime limit);
+  void unlock();
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  bool taken_ = false;
+};
+
 // One connection to a file, lent to one caller at a time, with its statements kept.
 //
 // Within Try() SQLiteCpp's exceptions travel; they end there, as
@@ -47,7 +61,7 @@ class Connection {
 
   // The right to use the connection, or kTimeout STORE_BUSY. `limit` also bounds the wait for other
   // processes.
-  using Lease = std::unique_lock<std::timed_mutex>;
+  using Lease = std::unique_lock<Gate>;
   Result<Lease> Acquire(Duration limit);
 
   // Runs `body`, which returns a Result, under a lease that the caller holds.
@@ -78,7 +92,7 @@ class Connection {
 
   const std::string path_;
   const Schema& schema_;  // of static storage
-  std::timed_mutex mutex_;
+  Gate gate_;
   SQLite::Database database_;
   std::unordered_map<const char*, std::unique_ptr<SQLite::Statement>> statements_;
 };
