@@ -155,10 +155,19 @@ Result<std::string> BuildSelfSigned(const Template& content, const Validity& val
   return ToDer(x509.get(), i2d_X509);
 }
 
-Result<Findings> Rehearse(const Template& content, const Validity* validity,
-                          const hsm::KeySpec& spec) {
+Result<Findings> Rehearsal::Run(const Template& content, const Validity* validity,
+                                const hsm::KeySpec& spec) {
   SIGNET_TRY(CheckHash(spec, content.hash));
-  SIGNET_TRY(auto key, ThrowAwayKey(spec));
+  std::shared_ptr<EVP_PKEY> key;
+  {
+    std::lock_guard lock(mutex_);
+    auto& kept = keys_[{spec.algorithm, spec.bits}];
+    if (!kept) {
+      SIGNET_TRY(auto made, ThrowAwayKey(spec));
+      kept = std::shared_ptr<EVP_PKEY>(made.release(), EVP_PKEY_free);
+    }
+    key = kept;
+  }
   SIGNET_TRY(auto findings, LintRehearsed(content, validity, key.get()));
   if (HasErrors(findings)) {
     Error error = MakeError(Kind::kRefused, "LINT_FAILED",

@@ -3,6 +3,9 @@
 
 #include <openssl/evp.h>
 
+#include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -35,11 +38,18 @@ Result<std::string> BuildRequest(const Template& content, const std::string& spk
 Result<std::string> BuildSelfSigned(const Template& content, const Validity& validity,
                                     const std::string& spki, EVP_PKEY* signer);
 
-// Signs the same content with a software key of the same algorithm and size that lives for this
-// call only, and lints the result, so that the token never signs what would be refused. `validity`
-// null: a CSR. kRefused LINT_FAILED with all findings.
-Result<Findings> Rehearse(const Template& content, const Validity* validity,
-                          const hsm::KeySpec& spec);
+// A dress rehearsal: signs the same content with a software key of the same algorithm and size and lints the result, so that
+// the token never signs what would be refused. The throw-away keys protect nothing; one for each size is kept as long as
+// this object, since making an RSA key takes a tenth of a second. Thread-safe.
+class Rehearsal {
+ public:
+  // `validity` null: a CSR. kRefused LINT_FAILED with all findings.
+  Result<Findings> Run(const Template& content, const Validity* validity, const hsm::KeySpec& spec);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::pair<hsm::KeyAlgorithm, int>, std::shared_ptr<EVP_PKEY>> keys_;
+};
 
 // The hash rules of SPEC C1: default for the key; kRefused HASH_TOO_WEAK for a hash weaker than the
 // curve.

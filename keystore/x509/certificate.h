@@ -88,8 +88,9 @@ struct RequestFields {
   std::string subject, subject_der, common_name;
   std::vector<std::string> sans;
   PublicKeyInfo key;
-  std::vector<bool> key_usage;        // 9 bits
-  std::vector<std::string> extended;  // OIDs
+  std::vector<std::string> key_weaknesses;  // sentences; empty for a good key
+  std::vector<bool> key_usage;              // 9 bits
+  std::vector<std::string> extended;        // OIDs
   bool ca = false;
   std::optional<int> path_length;
   std::vector<std::string>

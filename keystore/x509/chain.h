@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -17,6 +18,7 @@ inline constexpr std::size_t kMaxDepth = 16;
 inline constexpr int kMaxSignatureChecks = 200;
 
 // What is trusted, as a value with a look-up: candidates whose subject_der equals the argument.
+// Either may be empty.
 struct TrustView {
   std::function<std::vector<Certificate>(const std::string& subject_der)>
       anchors;  // trusted as ends of paths
@@ -28,6 +30,9 @@ struct ChainPolicy {
   WallTime time{};
   // EKU (OID) that every certificate with an EKU extension on the path must allow; empty: none.
   std::string required_eku;
+  // How the leaf is linted; unset: kIntermediate for a CA, else kEndEntity. Say kEndEntity to
+  // refuse a CA as leaf (CA_IN_LEAF), kPinned for a client's certificate, which needs no SAN.
+  std::optional<LintRole> leaf_role;
 };
 
 struct ChainVerdict {
@@ -38,18 +43,22 @@ struct ChainVerdict {
 };
 
 // The best path from `leaf` to an anchor (issuers chosen by subject name, then key id, then
-// signature; all candidates of one name are tried). Checks of RFC 5280 §6.1 by X509_verify_cert on
-// the found candidates plus Lint on each, plus what FACTS says OpenSSL does not catch. Ids:
-// CHAIN_INCOMPLETE (names the issuer that is missing), SIGNATURE_INVALID, EXPIRED, NOT_YET_VALID,
-// NOT_A_CA, PATH_LENGTH_EXCEEDED, NAME_CONSTRAINT_VIOLATED, EKU_NOT_ALLOWED, OUTLIVES_ISSUER
-// (warning), CHAIN_TOO_COMPLEX, and Lint's.
+// signature; all candidates of one name are tried). A leaf that is an anchor itself is a path of
+// one. Checks of RFC 5280 §6.1 by X509_verify_cert on the found candidates (certificate policies
+// too) plus Lint on each, plus what OpenSSL does not catch. Ids: CHAIN_INCOMPLETE (names the issuer
+// that is missing), SIGNATURE_INVALID, EXPIRED, NOT_YET_VALID, NOT_A_CA, PATH_LENGTH_EXCEEDED,
+// NAME_CONSTRAINT_VIOLATED, POLICY_INVALID, CHAIN_INVALID (OpenSSL's other reasons),
+// EKU_NOT_ALLOWED, OUTLIVES_ISSUER (warning), CHAIN_TOO_COMPLEX, and Lint's. Revocation is not
+// looked at.
 ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra,
                         const TrustView& trust, const ChainPolicy& policy);
 
 // A CA chain as uploaded (SPEC C5a chain mode): sorted root first; duplicates dropped (info
-// DUPLICATE), a certificate that belongs to no link reported (UNRELATED), each link's signature, CA
-// flag, dates, strength checked against `trust` for the issuer of the top-most one. Nothing may be
-// stored when the findings hold an error.
+// DUPLICATE), a certificate that belongs to no link reported (UNRELATED: a warning, and it is not
+// in `ordered`; an error when nothing is linked), each link's signature, CA flag, dates, strength
+// checked against `trust` for the issuer of the top-most one. More than kMaxDepth:
+// CHAIN_TOO_COMPLEX before anything is verified. Nothing may be stored when the findings hold an
+// error.
 struct CaChain {
   std::vector<Certificate> ordered;  // issuer before issued
   Findings findings;
@@ -58,10 +67,11 @@ CaChain CheckCaChain(std::vector<Certificate> uploaded, const TrustView& trust, 
 
 enum class EntryKind : std::uint8_t { kAnchor, kIntermediate, kPinned, kOcspResponder };
 std::string_view EntryKindName(EntryKind kind);  // anchor | intermediate | pinned | ocsp-responder
-Result<EntryKind> ParseEntryKind(std::string_view name);
-// SPEC C5: the kind that a certificate determines by itself; a CA-issued end-entity certificate is
-// kRefused TRUST_ENTRY_NOT_CA unless `asked` says pinned or ocsp-responder (the latter needs the
-// OCSPSigning EKU).
+Result<EntryKind> ParseEntryKind(std::string_view name);  // kUsage ENTRY_KIND_INVALID
+// SPEC C5: the kind that a certificate determines by itself. kRefused TRUST_ENTRY_NOT_CA: a
+// CA-issued end-entity certificate, unless `asked` says pinned or ocsp-responder (the latter needs
+// the OCSPSigning EKU: RESPONDER_WITHOUT_EKU); SIGNATURE_INVALID: it names itself as issuer and its
+// key did not sign it; ENTRY_KIND_MISMATCH: `asked` is another kind than it is.
 Result<EntryKind> ClassifyEntry(const Certificate& certificate, std::optional<EntryKind> asked);
 
 }  // namespace signet::keystore::x509

@@ -1,6 +1,7 @@
 #include <openssl/err.h>
 
 #include "keystore/x509/certificate.h"
+#include "keystore/x509/key_strength.h"
 #include "keystore/x509/openssl_ptr.h"
 #include "keystore/x509/read.h"
 
@@ -77,13 +78,15 @@ Result<RequestFields> ParseRequest(std::string_view der) {
   SIGNET_TRY(CheckStrictDer(request.get(), der));
   SIGNET_TRY(auto key, ReadPublicKey(X509_REQ_get_X509_PUBKEY(request.get()), kWord));
   fields.key = std::move(key);
+  EVP_PKEY* pkey = X509_REQ_get0_pubkey(request.get());
+  if (fields.key.text.starts_with("rsa")) fields.key_weaknesses = RsaWeaknesses(pkey);
   const X509_NAME* subject = X509_REQ_get_subject_name(request.get());
   fields.subject = NameText(subject);
   fields.subject_der = CanonicalName(subject);
   fields.common_name = EscapeLine(FirstCommonName(subject));
   SIGNET_TRY(ReadAttributes(request.get(), fields));
   SIGNET_TRY(ReadRequested(request.get(), fields));
-  if (X509_REQ_verify(request.get(), X509_REQ_get0_pubkey(request.get())) != 1) {
+  if (X509_REQ_verify(request.get(), pkey) != 1) {
     ERR_clear_error();
     return MakeError(Kind::kRefused, "CSR_SIGNATURE_INVALID",
                      "the request's signature is not by the key that it holds",

@@ -1,0 +1,22 @@
+// The lint's rules about names. For this folder only.
+#pragma once
+
+#include <openssl/x509.h>
+
+#include <string>
+#include <vector>
+
+#include "platform/error.h"
+
+namespace signet::keystore::x509 {
+
+struct NameProblem {
+  Severity severity;
+  std::string id;  // NAME_UNSAFE | NAME_TOO_LONG | NAME_CONSTRAINT_UNSUPPORTED
+  std::string text;
+};
+std::vector<NameProblem> SubjectProblems(const X509_NAME* subject);
+std::vector<NameProblem> AlternativeNameProblems(const X509* x509);
+std::vector<NameProblem> NameConstraintProblems(const X509* x509);
+
+}  // namespace signet::keystore::x509

@@ -1,0 +1,104 @@
+#include "keystore/x509/path_search.h"
+
+#include <algorithm>
+
+namespace signet::keystore::x509 {
+namespace {
+
+constexpr int kMaxSteps = 2000;  // certificates put on a path and taken off again
+
+std::vector<Certificate> LookUp(
+    const std::function<std::vector<Certificate>(const std::string&)>& view,
+    const std::string& name) {
+  return view ? view(name) : std::vector<Certificate>();
+}
+
+// Key identifiers are a hint for the order only: anybody can write any (RFC 5280 §4.2.1.1).
+bool KeyIdFits(const Certificate& issued, const Certificate& issuer) {
+  const std::string& wanted = issued.fields().aki;
+  return !wanted.empty() && (wanted == issuer.fields().ski || wanted == issuer.fields().key.ski);
+}
+
+bool SameEntity(const Certificate& a, const Certificate& b) {
+  return a.fields().subject_der == b.fields().subject_der &&
+         a.fields().key.spki_sha256 == b.fields().key.spki_sha256;
+}
+
+}  // namespace
+
+bool PathSearch::IsAnchor(const Certificate& certificate) const {
+  const auto anchors = LookUp(trust_.anchors, certificate.fields().subject_der);
+  return std::find(anchors.begin(), anchors.end(), certificate) != anchors.end();
+}
+
+bool PathSearch::Signed(const Certificate& issued, const Certificate& issuer) {
+  const auto key = std::make_pair(issued.fingerprint(), issuer.fields().key.spki_sha256);
+  if (const auto known = checked_.find(key); known != checked_.end()) return known->second;
+  if (checks_ >= kMaxSignatureChecks) {
+    exhausted_ = true;
+    return false;
+  }
+  ++checks_;
+  return checked_[key] = issued.IsSignedBy(issuer);
+}
+
+std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issued) {
+  const auto known = issuers_.find(issued.fingerprint());
+  if (known != issuers_.end()) return known->second;
+  std::vector<Candidate> named;
+  const auto add = [&](const Certificate& candidate, bool anchor) {
+    const auto same = [&](const Candidate& c) { return c.certificate == candidate; };
+    if (std::none_of(named.begin(), named.end(), same)) named.push_back({candidate, anchor});
+  };
+  const std::string& name = issued.fields().issuer_der;
+  for (const Certificate& c : LookUp(trust_.anchors, name)) add(c, true);
+  for (const Certificate& c : extra_) {
+    if (c.fields().subject_der == name) add(c, false);
+  }
+  for (const Certificate& c : LookUp(trust_.intermediates, name)) add(c, false);
+  // Anchors before others, then those whose key id fits: the first path is then nearly always the
+  // one.
+  std::stable_sort(named.begin(), named.end(), [&](const Candidate& a, const Candidate& b) {
+    if (a.anchor != b.anchor) return a.anchor;
+    return KeyIdFits(issued, a.certificate) && !KeyIdFits(issued, b.certificate);
+  });
+  std::vector<Candidate> out;
+  for (Candidate& candidate : named) {
+    if (candidate.certificate == issued) continue;
+    if (Signed(issued, candidate.certificate)) out.push_back(std::move(candidate));
+  }
+  if (out.empty()) {
+    auto& why = named.empty() || exhausted_ ? missing_ : unsigned_by_;
+    if (!issued.fields().self_signed) why[issued.fingerprint()] = issued.fields().issuer;
+  }
+  return issuers_[issued.fingerprint()] = std::move(out);
+}
+
+bool PathSearch::Extend(std::vector<Certificate>& path, const Visitor& visit) {
+  if (++steps_ > kMaxSteps) {
+    exhausted_ = true;
+    return true;
+  }
+  for (const Candidate& candidate : IssuersOf(path.back())) {
+    const Certificate& issuer = candidate.certificate;
+    const auto same = [&](const Certificate& c) { return SameEntity(c, issuer); };
+    if (std::any_of(path.begin(), path.end(), same)) continue;  // a loop
+    if (path.size() >= kMaxDepth) {
+      exhausted_ = true;
+      continue;
+    }
+    path.push_back(issuer);
+    const bool done = candidate.anchor ? visit(path) : Extend(path, visit);
+    path.pop_back();
+    if (done) return true;
+  }
+  return false;
+}
+
+void PathSearch::Run(const Certificate& leaf, const Visitor& visit) {
+  std::vector<Certificate> path{leaf};
+  if (IsAnchor(leaf) && visit(path)) return;
+  Extend(path, visit);
+}
+
+}  // namespace signet::keystore::x509
