@@ -56,6 +56,11 @@ void Migrate(SQLite::Database& database, const Schema& schema, std::int64_t from
   transaction.commit();
 }
 
+Status SyncFolder(FileSystem& files, const std::string& path) {
+  const std::string folder = std::filesystem::path(path).parent_path().string();
+  return files.SyncDirectory(folder.empty() ? "." : folder);
+}
+
 // Makes the file beside its place and moves it there, so that a crash leaves a whole file or none.
 Status Create(FileSystem& files, const std::string& path, const Schema& schema) {
   // SQLite would replay a log without its database into the new, empty one.
@@ -76,8 +81,7 @@ Status Create(FileSystem& files, const std::string& path, const Schema& schema) 
   std::error_code code;
   std::filesystem::rename(fresh, path, code);
   if (code) return ErrnoError(code.value(), "cannot rename", fresh);
-  const std::string folder = std::filesystem::path(path).parent_path().string();
-  return files.SyncDirectory(folder.empty() ? "." : folder);
+  return SyncFolder(files, path);
 }
 
 // The file is whole, ours, and of a format that we know.
@@ -198,6 +202,9 @@ Result<Connections> Open(const std::string& path, const Schema& schema, bool cre
   Connections result;
   SIGNET_TRY(result.writer, Connection::Connect(path, schema, Connection::Mode::kWrite));
   SIGNET_TRY(result.writer->Try([&] { return Check(result.writer->database(), path, schema); }));
+  // The log's file is there now, and stays as long as the connection. SQLite syncs its name too,
+  // but passes over an error.
+  SIGNET_TRY(SyncFolder(*files, path));
   SIGNET_TRY(result.reader, Connection::Connect(path, schema, Connection::Mode::kRead));
   return result;
 }
