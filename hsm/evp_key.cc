@@ -56,11 +56,9 @@ EvpKeys::~EvpKeys() {
 
 Result<EvpPkeyPtr> EvpKeys::Get(std::string_view id) {
   const std::lock_guard lock(impl_->mutex);
-  // Updating drops libp11's list of keys, which otherwise never shrinks; EVP_PKEYs given out stay
-  // good.
-  if (PKCS11_update_slots(impl_->context, &impl_->slots, &impl_->slot_count) != 0) {
-    return OpenSslError(Kind::kTokenFailed, "TOKEN_ERROR", "libp11 cannot list the slots");
-  }
+  // Enumerating adds what is new and never forgets what was deleted: harmless, for ids do not come
+  // back. (PKCS11_update_slots, which would forget, crashes in 0.4.12 as soon as there are two
+  // slots.)
   PKCS11_TOKEN* token = impl_->Token();
   PKCS11_KEY* keys = nullptr;
   unsigned int count = 0;

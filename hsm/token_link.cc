@@ -258,6 +258,11 @@ Result<EvpPkeyPtr> TokenLink::Evp(std::string_view id) {
   if (evp_keys_ == nullptr) {
     SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_));
   }
+  auto key = evp_keys_->Get(id);
+  if (key || key.error().word != "KEY_NOT_FOUND") return key;
+  // A module that reuses the handle of a deleted object hides the new one from libp11's list.
+  retired_.push_back(std::move(evp_keys_));
+  SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_));
   return evp_keys_->Get(id);
 }
 
