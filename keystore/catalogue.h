@@ -1,5 +1,5 @@
-// The catalogue: what a product's clusters have, as versioned data (keystore/catalogue/*.toml, embedded). No code compares a
-// purpose by its name; whatever varies is a column.
+// The catalogue: what a product's clusters have, as versioned data (keystore/catalogue/*.toml,
+// embedded). No code compares a purpose by its name; whatever varies is a column.
 #pragma once
 
 #include <map>
@@ -41,16 +41,19 @@ struct Purpose {
   hsm::KeySpec default_key;
   bool multi_server = false;
   bool publisher_only = false;
-  bool internal = false;        // not shown as a purpose (the appliance's own identity)
-  bool hosted_domains = false;  // its certificates name the cluster's hosted domains too (cup-xmpp-s2s)
-  bool tls_listener = false;    // the daemon's own TLS side presents it
-  bool federation_link = false; // serves federation or inter-cluster links: self-signed is worth a warning (W4)
+  bool internal = false;  // not shown as a purpose (the appliance's own identity)
+  bool hosted_domains =
+      false;  // its certificates name the cluster's hosted domains too (cup-xmpp-s2s)
+  bool tls_listener = false;  // the daemon's own TLS side presents it
+  bool federation_link =
+      false;  // serves federation or inter-cluster links: self-signed is worth a warning (W4)
   x509::Profile profile;
-  bool leftover_deletable = false;  // C10: what a CA-signed one leaves in the trust store may be deleted
-  bool check_sync = false;          // S3: after the restarts inter-cluster sync is looked at
-  std::vector<std::string> services;     // that present or use it
-  std::vector<Restart> on_certificate;   // S3: restarts that a new certificate asks for
-  std::string file_stem;                 // W5: "cup_ECDSA"
+  bool leftover_deletable =
+      false;                // C10: what a CA-signed one leaves in the trust store may be deleted
+  bool check_sync = false;  // S3: after the restarts inter-cluster sync is looked at
+  std::vector<std::string> services;    // that present or use it
+  std::vector<Restart> on_certificate;  // S3: restarts that a new certificate asks for
+  std::string file_stem;                // W5: "cup_ECDSA"
 };
 
 struct Catalogue {
@@ -60,17 +63,19 @@ struct Catalogue {
   std::vector<Purpose> purposes;  // in the order in which they are made at first boot
   std::vector<TrustStoreRow> trust_stores;
   std::vector<Service> services;
-  std::vector<Restart> on_ca_chain;                           // S3: a CA chain was uploaded
-  std::map<std::string, std::vector<Restart>> on_trust;       // S3: an entry was added to or taken from that store
+  std::vector<Restart> on_ca_chain;  // S3: a CA chain was uploaded
+  std::map<std::string, std::vector<Restart>>
+      on_trust;  // S3: an entry was added to or taken from that store
 
-  const Purpose* FindPurpose(std::string_view name) const;        // null when there is none; exact
-  const TrustStoreRow* FindTrustStore(std::string_view name) const;   // regardless of case (SPEC 1.2)
+  const Purpose* FindPurpose(std::string_view name) const;  // null when there is none; exact
+  const TrustStoreRow* FindTrustStore(
+      std::string_view name) const;  // regardless of case (SPEC 1.2)
 };
 
 // A product's catalogue: the embedded "imp" or "cucm". kNotFound PRODUCT_UNKNOWN.
 Result<Catalogue> LoadCatalogue(std::string_view product);
-// An operator's own, from TOML text. kUsage CATALOGUE_INVALID with file, line and column of every problem; cross-references
-// (stores, services) are checked.
+// An operator's own, from TOML text. kUsage CATALOGUE_INVALID with file, line and column of every
+// problem; cross-references (stores, services) are checked.
 Result<Catalogue> ParseCatalogue(std::string_view toml, std::string name);
 
 }  // namespace signet::keystore

@@ -1,6 +1,7 @@
-// What belongs to this node alone: the journal of operations, the audit log, idempotency results, PIN throttle.
-// One SQLite file. A change begins with a journal row and ends, in one transaction, with its audit record, its idempotency
-// result and the removal of that row; so nothing is done that is not audited, and a crash leaves the row to recover from.
+// What belongs to this node alone: the journal of operations, the audit log, idempotency results,
+// PIN throttle. One SQLite file. A change begins with a journal row and ends, in one transaction,
+// with its audit record, its idempotency result and the removal of that row; so nothing is done
+// that is not audited, and a crash leaves the row to recover from.
 #pragma once
 
 #include <memory>
@@ -25,7 +26,8 @@ struct ChangeOrigin {
 };
 
 struct JournalEntry {
-  std::string id;  // operation id: 24 hex digits, sortable by time; label of the key that the operation makes holds it
+  std::string id;  // operation id: 24 hex digits, sortable by time; label of the key that the
+                   // operation makes holds it
   ChangeOrigin origin;
   WallTime started{};
 };
@@ -52,7 +54,8 @@ struct IdempotentResult {
   std::string result;  // JSON of the answer
 };
 
-// Thread-safe. Errors: kUnavailable AUDIT_UNAVAILABLE / STORAGE_FULL with a remedy. Durable when a call returns.
+// Thread-safe. Errors: kUnavailable AUDIT_UNAVAILABLE / STORAGE_FULL with a remedy. Durable when a
+// call returns.
 class NodeLog {
  public:
   // As OpenSqliteStore: STATE_MISSING, STATE_DAMAGED.
@@ -60,15 +63,19 @@ class NodeLog {
   virtual ~NodeLog() = default;
 
   virtual Result<JournalEntry> Begin(const ChangeOrigin& origin) = 0;
-  // Ends the operation: audit record, idempotency result (when the key is set and `result` is given), row removed.
-  virtual Status Finish(const JournalEntry& entry, const std::string& outcome, const std::string& detail,
-                        const std::optional<std::string>& result) = 0;
-  virtual Result<std::vector<JournalEntry>> Pending() = 0;  // begun, not finished: what a crash left
+  // Ends the operation: audit record, idempotency result (when the key is set and `result` is
+  // given), row removed.
+  virtual Status Finish(const JournalEntry& entry, const std::string& outcome,
+                        const std::string& detail, const std::optional<std::string>& result) = 0;
+  virtual Result<std::vector<JournalEntry>>
+  Pending() = 0;  // begun, not finished: what a crash left
   // An audit record without an operation: a denied request, a connection refused.
-  virtual Status Note(const ChangeOrigin& origin, const std::string& outcome, const std::string& detail) = 0;
+  virtual Status Note(const ChangeOrigin& origin, const std::string& outcome,
+                      const std::string& detail) = 0;
 
   // The stored result for (actor, key), kept for 24 hours.
-  virtual Result<std::optional<IdempotentResult>> FindResult(const std::string& actor, const std::string& key) = 0;
+  virtual Result<std::optional<IdempotentResult>> FindResult(const std::string& actor,
+                                                             const std::string& key) = 0;
 
   // Records with sequence > `after`, at most `limit`, in order.
   virtual Result<std::vector<AuditRecord>> Audit(std::int64_t after, std::size_t limit) = 0;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "keystore/operation.h"
 #include "platform/clock.h"
 #include "platform/error.h"
 #include "platform/secret.h"
@@ -105,18 +106,7 @@ struct UploadRequest {
 BOOST_DESCRIBE_STRUCT(UploadRequest, (), (purpose, pem, with_chain))
 
 // Any change answers with this.
-struct Change {
-  bool changed = false;
-  std::string operation;
-  std::vector<std::string> restarts;  // services that must restart for it
-  std::vector<Finding> findings;
-  std::optional<std::string> csr;          // id, where one was made
-  std::optional<std::string> pem;          // of the CSR or certificate that was made
-  std::optional<std::string> fingerprint;  // of the certificate now in place
-  std::vector<std::string> stored;         // fingerprints of trust entries stored
-};
-BOOST_DESCRIBE_STRUCT(Change, (),
-                      (changed, operation, restarts, findings, csr, pem, fingerprint, stored))
+using Change = keystore::ChangeResult;
 
 // ---- CSRs
 // --------------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "keystore/operation.h"
 #include "platform/json.h"
 #include "platform/lanes.h"
 #include "services/request_context.h"
@@ -17,14 +18,6 @@ class NodeLog;
 
 namespace signet::services {
 
-// A running change. The work sets `detail`; `leave_for_recovery` keeps its journal row when it
-// could not be undone.
-struct Ticket {
-  std::string operation;  // journal id
-  std::string detail;     // for the audit record
-  bool leave_for_recovery = false;
-};
-
 // Thread-safe. Refused before anything happens: kUnavailable AUDIT_UNAVAILABLE (a change that
 // cannot be audited is refused), kConflict IDEMPOTENCY_KEY_REUSED (same key, other content),
 // kConflict OPERATION_IN_PROGRESS (same key, still running).
@@ -34,7 +27,7 @@ class Changes {
   ~Changes();
 
   using Work =
-      std::function<boost::asio::awaitable<Result<json::value>>(std::shared_ptr<Ticket> ticket)>;
+      std::function<boost::asio::awaitable<Result<json::value>>(std::shared_ptr<keystore::Operation> operation)>;
   // Journals, runs `work`, audits its outcome, then returns it. A repeated idempotency key returns
   // the stored answer. The change goes on and is audited even when the caller's wait is over.
   boost::asio::awaitable<Result<json::value>> Run(RequestContext context, std::string method,

@@ -53,6 +53,11 @@ struct ChainVerdict {
 ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra,
                         const TrustView& trust, const ChainPolicy& policy);
 
+// Appends EXPIRED or NOT_YET_VALID (errors).
+void CheckDates(const Certificate& certificate, WallTime now, Findings& out);
+// Adds what `out` does not say of that certificate yet.
+void AddOnce(Findings& out, Finding finding);
+
 // A CA chain as uploaded (SPEC C5a chain mode): sorted root first; duplicates dropped (info
 // DUPLICATE), a certificate that belongs to no link reported (UNRELATED: a warning, and it is not
 // in `ordered`; an error when nothing is linked), each link's signature, CA flag, dates, strength

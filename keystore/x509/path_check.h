@@ -10,9 +10,5 @@ namespace signet::keystore::x509 {
 // RFC 5280 §6.1 by X509_verify_cert on exactly this path (leaf first, anchor last), the lint of
 // each, EKU and dates.
 Findings CheckPath(std::span<const Certificate> path, const ChainPolicy& policy);
-// EXPIRED and NOT_YET_VALID.
-void CheckDates(const Certificate& certificate, WallTime now, Findings& out);
-// Adds what `out` does not say of that certificate yet.
-void AddOnce(Findings& out, Finding finding);
 
 }  // namespace signet::keystore::x509

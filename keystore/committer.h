@@ -1,0 +1,35 @@
+// The commit point of an operation: one store transaction that also writes the operation's record,
+// the proof for recovery that it happened. Whatever destroys keys runs only after it.
+#pragma once
+
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "keystore/operation.h"
+#include "keystore/records.h"
+#include "keystore/snapshot.h"
+#include "keystore/store/store.h"
+
+namespace signet::keystore {
+
+class Committer {
+ public:
+  explicit Committer(State& state) : state_(state) {}
+
+  // Adds the operation's record to `transaction` and commits. kConflict STATE_CHANGED when a record
+  // that the plan read has moved. When the store's answer is lost, asks for the record; when that
+  // fails too, `operation` is left for recovery.
+  Status Commit(Operation& operation, Transaction transaction, const OperationRecord& record);
+  // The record of a committed operation, if it is there.
+  Result<std::optional<OperationRecord>> Find(const std::string& operation);
+  // The operation's journal row is gone: its record goes with the next commit.
+  void Forget(const std::string& operation);
+
+ private:
+  State& state_;
+  std::mutex mutex_;
+  std::vector<std::string> forgotten_;
+};
+
+}  // namespace signet::keystore

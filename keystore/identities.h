@@ -1,0 +1,111 @@
+// The gatekeeper of private keys: identities, CSRs and their keys on the token, always consistent.
+// Invariant: no key without its owner, no identity without its key.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "hsm/key_types.h"
+#include "keystore/catalogue.h"
+#include "keystore/committer.h"
+#include "keystore/node.h"
+#include "keystore/operation.h"
+#include "keystore/plan.h"
+#include "keystore/snapshot.h"
+#include "keystore/x509/builder.h"
+#include "platform/clock.h"
+
+struct evp_pkey_st;
+
+namespace signet::hsm {
+class Token;
+}
+
+namespace signet::keystore {
+
+// What the daemon's own TLS listener presents.
+struct TlsMaterial {
+  std::vector<std::string> chain;    // DER, leaf first, without the anchor
+  std::shared_ptr<evp_pkey_st> key;  // on the token
+};
+
+struct KeyRow {
+  std::string id, label, spec, policy, owner;
+  bool on_token = false;
+  std::int64_t uses = 0;
+};
+
+struct SignRequest {
+  std::string purpose;
+  std::optional<hsm::SignScheme> scheme;  // default: PKCS#1 for RSA, ECDSA for EC
+  hsm::HashAlgorithm hash = hsm::HashAlgorithm::kSha256;
+  std::string digest;
+};
+struct Signature {
+  std::string key;
+  hsm::SignScheme scheme{};
+  std::string bytes;
+};
+
+// Blocking. Changes (the first four, and Recover) run one at a time on the lane of token changes;
+// the others on any thread.
+class Identities {
+ public:
+  Identities(const Catalogue& catalogue, const NodeNames& names, State& state, Committer& committer,
+             hsm::Token& token, const Clock& clock);
+
+  // Each changes the token and the store, or neither. Errors of the plan (plan.h), the token and
+  // the store.
+  Result<ChangeResult> GenerateSelfSigned(Operation& operation, const IdentityRequest& request);
+  Result<ChangeResult> GenerateCsr(Operation& operation, const IdentityRequest& request);
+  Result<ChangeResult> Upload(Operation& operation, const std::string& purpose,
+                              std::string_view pem, bool with_chain);
+  Result<ChangeResult> DiscardCsr(Operation& operation, const std::string& id);
+
+  // Ends an operation that a crash interrupted: committed ones are finished (their keys whose time
+  // is over destroyed), others are undone (the key that carries the operation's id in its label
+  // destroyed, unless a record owns it).
+  struct Recovered {
+    bool committed = false;
+    std::string detail;
+    std::optional<std::string> result;  // JSON of the answer, of a committed one
+  };
+  Result<Recovered> Recover(const std::string& operation);
+
+  // With the purpose's current key. kNotFound NO_IDENTITY, kRefused SCHEME_DOES_NOT_FIT,
+  // DIGEST_LENGTH.
+  Result<Signature> Sign(const SignRequest& request);
+  // Every key on the token and every key that a record names, with its owner or "none: …".
+  Result<std::vector<KeyRow>> Keys();
+  // kNotFound NO_IDENTITY when the product has no purpose for the listener or it is not made yet.
+  Result<TlsMaterial> Tls();
+  // Identities whose key is not on the token: purpose names.
+  Result<std::vector<std::string>> MissingKeys();
+
+ private:
+  struct NewKey;
+  PlanInput Input() const;
+  Result<NewKey> MakeKey(Operation& operation, const KeyPlan& plan);
+  // After a failure: the fresh key goes, or the operation is left for recovery.
+  Error Abandon(Operation& operation, const std::string& key_id, Error error);
+  // After a commit: keys whose time is over.
+  void DestroyAfterCommit(Operation& operation, const std::vector<std::string>& keys,
+                          Findings& findings);
+  Result<ChangeResult> CommitSelfSigned(Operation& operation, const KeyPlan& plan,
+                                        const KeyRecord& key, const x509::Certificate& certificate);
+
+  const Catalogue& catalogue_;
+  const NodeNames& names_;
+  State& state_;
+  Committer& committer_;
+  hsm::Token& token_;
+  const Clock& clock_;
+  x509::Rehearsal rehearsal_;
+  std::mutex uses_mutex_;
+  std::map<std::string, std::int64_t> uses_;  // by key id
+};
+
+}  // namespace signet::keystore

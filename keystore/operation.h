@@ -1,0 +1,35 @@
+// A change in progress and its answer. Types only.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/error.h"
+
+namespace signet::keystore {
+
+// Named by its journal row. The work fills `detail`; it sets `leave_for_recovery` when it failed
+// and could not clean up (the token or the disk went away), so that the row stays and recovery ends
+// it.
+struct Operation {
+  std::string id;
+  std::string detail;
+  bool leave_for_recovery = false;
+};
+
+struct ChangeResult {
+  bool changed = false;
+  std::string operation;
+  std::vector<std::string> restarts;  // services that must restart for it
+  Findings findings;
+  std::optional<std::string> csr;          // id, where one was made
+  std::optional<std::string> pem;          // of the CSR or certificate that was made
+  std::optional<std::string> fingerprint;  // of the certificate now in place
+  std::vector<std::string> stored;         // fingerprints of trust entries stored
+};
+BOOST_DESCRIBE_STRUCT(ChangeResult, (),
+                      (changed, operation, restarts, findings, csr, pem, fingerprint, stored))
+
+}  // namespace signet::keystore

@@ -1,0 +1,123 @@
+// The records of the Store: JSON documents and the keys under which they lie. Members that are
+// absent keep their default, so that a field can be added without a migration.
+#pragma once
+
+#include <boost/describe.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "platform/clock.h"
+#include "platform/json.h"
+
+namespace signet::keystore {
+
+// The format that this version of Signet writes (SPEC A6).
+inline constexpr std::int64_t kFormatVersion = 1;
+
+struct FormatRecord : LenientRecord {
+  std::int64_t version = 0;
+  std::string product, cluster;  // whose state this is
+  std::string written_by;        // version of Signet
+};
+BOOST_DESCRIBE_STRUCT(FormatRecord, (LenientRecord), (version, product, cluster, written_by))
+
+// A key pair on the token. Who refers to it (an identity, a CSR) is its owner.
+struct KeyRecord : LenientRecord {
+  std::string id;      // CKA_ID, hex
+  std::string label;   // CKA_LABEL
+  std::string spec;    // "rsa:2048"
+  std::string policy;  // fixed | movable | backup
+  std::string spki;    // DER, base64
+};
+BOOST_DESCRIBE_STRUCT(KeyRecord, (LenientRecord), (id, label, spec, policy, spki))
+
+struct CertificateRecord : LenientRecord {
+  std::string der;  // base64
+};
+BOOST_DESCRIBE_STRUCT(CertificateRecord, (LenientRecord), (der))
+
+// One certificate with its key and chain, as a purpose holds it.
+struct IdentityVersion : LenientRecord {
+  std::string certificate;  // fingerprint
+  std::vector<std::string>
+      chain;  // fingerprints from the leaf's issuer to the anchor; empty for a self-signed one
+  KeyRecord key;
+  std::string distribution;  // a node's name or "multi-server"
+  WallTime since{};
+  std::string operation;  // that put it in place
+};
+BOOST_DESCRIBE_STRUCT(IdentityVersion, (LenientRecord),
+                      (certificate, chain, key, distribution, since, operation))
+
+struct IdentityRecord : LenientRecord {
+  std::string purpose;
+  std::optional<IdentityVersion> current;
+  std::optional<IdentityVersion> previous;  // kept for a rollback
+};
+BOOST_DESCRIBE_STRUCT(IdentityRecord, (LenientRecord), (purpose, current, previous))
+
+struct CsrRecord : LenientRecord {
+  std::string id, purpose, distribution;
+  WallTime created{};
+  std::string hash;
+  KeyRecord key;
+  std::string der;  // base64
+};
+BOOST_DESCRIBE_STRUCT(CsrRecord, (LenientRecord),
+                      (id, purpose, distribution, created, hash, key, der))
+
+struct TrustEntryRecord : LenientRecord {
+  std::string certificate;  // fingerprint
+  std::string kind;         // anchor | intermediate | pinned | ocsp-responder
+  std::string origin;       // "uploaded" | "made here" | "imported" | "synced from X"
+  std::string description;
+  WallTime added{};
+};
+BOOST_DESCRIBE_STRUCT(TrustEntryRecord, (LenientRecord),
+                      (certificate, kind, origin, description, added))
+
+// A trust store is a manifest in shards by the fingerprint's first byte.
+struct TrustShardRecord : LenientRecord {
+  std::vector<TrustEntryRecord> entries;
+};
+BOOST_DESCRIBE_STRUCT(TrustShardRecord, (LenientRecord), (entries))
+
+// Written by the commit of an operation: the proof, for recovery, that it happened; and what is to
+// be done after it.
+struct OperationRecord : LenientRecord {
+  std::string method;
+  std::vector<std::string> destroy;  // key ids whose time is over
+  std::string detail;                // for the audit record
+  json::value result;                // the answer
+};
+BOOST_DESCRIBE_STRUCT(OperationRecord, (LenientRecord), (method, destroy, detail, result))
+
+// Where records lie. A key never holds text from a request unchecked: purposes and stores come from
+// the catalogue, ids are hex.
+class Layout {
+ public:
+  Layout(std::string cluster, std::string node)
+      : cluster_("/signet/clusters/" + cluster), node_(cluster_ + "/nodes/" + node) {}
+  static std::string Format() { return "/signet/format"; }
+  static std::string Root() { return "/signet/"; }
+  std::string Identity(const std::string& purpose) const { return Identities() + purpose; }
+  std::string Identities() const { return node_ + "/identities/"; }
+  std::string Csr(const std::string& id) const { return Csrs() + id; }
+  std::string Csrs() const { return node_ + "/csrs/"; }
+  std::string Operation(const std::string& id) const { return Operations() + id; }
+  std::string Operations() const { return node_ + "/operations/"; }
+  std::string Certificate(const std::string& fingerprint) const {
+    return Certificates() + fingerprint;
+  }
+  std::string Certificates() const { return cluster_ + "/shared/certificates/"; }
+  std::string TrustShard(const std::string& store, const std::string& fingerprint) const {
+    return TrustStores() + store + "/" + fingerprint.substr(0, 2);
+  }
+  std::string TrustStores() const { return cluster_ + "/shared/trust/"; }
+
+ private:
+  std::string cluster_, node_;
+};
+
+}  // namespace signet::keystore
