@@ -58,7 +58,7 @@ struct IdempotentResult {
 // call returns.
 class NodeLog {
  public:
-  // As OpenSqliteStore: STATE_MISSING, STATE_DAMAGED.
+  // As OpenSqliteStore: STATE_MISSING, STATE_DAMAGED, STATE_TOO_NEW, UNSAFE_FILE.
   static Result<std::unique_ptr<NodeLog>> Open(const std::string& path, bool create, Clock& clock);
   virtual ~NodeLog() = default;
 
@@ -69,7 +69,8 @@ class NodeLog {
                         const std::string& detail, const std::optional<std::string>& result) = 0;
   virtual Result<std::vector<JournalEntry>>
   Pending() = 0;  // begun, not finished: what a crash left
-  // An audit record without an operation: a denied request, a connection refused.
+  // An audit record without an operation: a denied request, a connection refused. Each takes disk space for ever: callers
+  // limit the rate of what unauthorised peers can cause.
   virtual Status Note(const ChangeOrigin& origin, const std::string& outcome,
                       const std::string& detail) = 0;
 
