@@ -54,8 +54,9 @@ struct IdempotentResult {
   std::string result;  // JSON of the answer
 };
 
-// Thread-safe. Errors: kUnavailable AUDIT_UNAVAILABLE / STORAGE_FULL with a remedy. Durable when a
-// call returns.
+// Thread-safe. Errors: kUnavailable AUDIT_UNAVAILABLE, STORAGE_FULL, STATE_DAMAGED; kTimeout
+// STORE_BUSY; with a remedy. Durable when a call returns. Texts are escaped to one line before they
+// are stored. How a record is hashed: audit_chain.h.
 class NodeLog {
  public:
   // As OpenSqliteStore: STATE_MISSING, STATE_DAMAGED, STATE_TOO_NEW, UNSAFE_FILE.
@@ -64,13 +65,13 @@ class NodeLog {
 
   virtual Result<JournalEntry> Begin(const ChangeOrigin& origin) = 0;
   // Ends the operation: audit record, idempotency result (when the key is set and `result` is
-  // given), row removed.
+  // given), row removed. An operation that is not pending is kInternal.
   virtual Status Finish(const JournalEntry& entry, const std::string& outcome,
                         const std::string& detail, const std::optional<std::string>& result) = 0;
   virtual Result<std::vector<JournalEntry>>
   Pending() = 0;  // begun, not finished: what a crash left
-  // An audit record without an operation: a denied request, a connection refused. Each takes disk space for ever: callers
-  // limit the rate of what unauthorised peers can cause.
+  // An audit record without an operation: a denied request, a connection refused. Each takes disk
+  // space for ever: callers limit the rate of what unauthorised peers can cause.
   virtual Status Note(const ChangeOrigin& origin, const std::string& outcome,
                       const std::string& detail) = 0;
 

@@ -316,11 +316,13 @@ TEST(CatalogueFile, ThirdProductIsRead) {
 }
 
 struct Mistake {
+  const char* name;
   const char* from;
   const char* to;
   const char* line;
   const char* words;
 };
+void PrintTo(const Mistake& mistake, std::ostream* out) { *out << mistake.name; }
 class CatalogueMistake : public ::testing::TestWithParam<Mistake> {};
 
 TEST_P(CatalogueMistake, IsRefusedWithItsLine) {
@@ -340,24 +342,30 @@ TEST_P(CatalogueMistake, IsRefusedWithItsLine) {
 INSTANTIATE_TEST_SUITE_P(
     All, CatalogueMistake,
     ::testing::Values(
-        Mistake{"version = 1", "version = ", "3", ""},
-        Mistake{"group = ", "colour = \"red\"\ngroup = ", "8", "colour"},
-        Mistake{"group = \"feature\"", "group = \"core\"", "8", "feature, network"},
-        Mistake{"name = \"nginx\"", "name = \"ngin\"", "19", "nginx"},
-        Mistake{"\"TLS-trust\"", "\"other-trust\"", "18", "trust_store"},
-        Mistake{"profile = \"server\"", "profile = \"client\"", "17", "profiles"},
-        Mistake{"{ service = \"nginx\" }", "{ service = \"apache\" }", "20", "service"},
-        Mistake{"{ service = \"nginx\" }", "{ service = \"nginx\", scope = \"x\" }", "20",
-                "all-nodes"},
-        Mistake{"ec:P-256", "ec:P-192", "16", ""},
-        Mistake{"name = \"tls\"", "name = \"../tls\"", "13", "A-Z"},
-        Mistake{"digitalSignature = \"Y\"", "signature = \"Y\"", "10", "key usage bit"},
-        Mistake{"digitalSignature = \"Y\"", "digitalSignature = \"maybe\"", "10", "Y, N"},
-        Mistake{"serverAuth = \"Y\"", "servAuth = \"Y\"", "11", "extended key usage"},
-        Mistake{"[[purpose]]", "ca = true\n[[purpose]]", "12", "keyCertSign"},
-        Mistake{"[[purpose]]", "path_length = 0\n[[purpose]]", "12", "ca = true"},
-        Mistake{"[[service]]", "[[trust_store]]\nname = \"TLS-TRUST\"\n[[service]]", "7",
-                "already"}));
+        Mistake{"BrokenSyntax", "version = 1", "version = ", "3", ""},
+        Mistake{"UnknownKey", "group = ", "colour = \"red\"\ngroup = ", "8", "colour"},
+        Mistake{"UnknownGroup", "group = \"feature\"", "group = \"core\"", "8", "feature, network"},
+        Mistake{"UnknownService", "name = \"nginx\"", "name = \"ngin\"", "19", "nginx"},
+        Mistake{"UnknownTrustStore", "\"TLS-trust\"", "\"other-trust\"", "18", "trust_store"},
+        Mistake{"UnknownProfile", "profile = \"server\"", "profile = \"client\"", "17", "profiles"},
+        Mistake{"UnknownRestartService", "{ service = \"nginx\" }", "{ service = \"apache\" }",
+                "20", "service"},
+        Mistake{"UnknownScope", "{ service = \"nginx\" }", "{ service = \"nginx\", scope = \"x\" }",
+                "20", "all-nodes"},
+        Mistake{"UnknownCurve", "ec:P-256", "ec:P-192", "16", ""},
+        Mistake{"PathAsName", "name = \"tls\"", "name = \"../tls\"", "13", "A-Z"},
+        Mistake{"UnknownUsageBit", "digitalSignature = \"Y\"", "signature = \"Y\"", "10",
+                "key usage bit"},
+        Mistake{"UnknownAsk", "digitalSignature = \"Y\"", "digitalSignature = \"maybe\"", "10",
+                "Y, N"},
+        Mistake{"UnknownExtendedUsage", "serverAuth = \"Y\"", "servAuth = \"Y\"", "11",
+                "extended key usage"},
+        Mistake{"CaWithoutCertSign", "[[purpose]]", "ca = true\n[[purpose]]", "12", "keyCertSign"},
+        Mistake{"PathLengthWithoutCa", "[[purpose]]", "path_length = 0\n[[purpose]]", "12",
+                "ca = true"},
+        Mistake{"RepeatedTrustStore", "[[service]]",
+                "[[trust_store]]\nname = \"TLS-TRUST\"\n[[service]]", "7", "already"}),
+    [](const auto& tested) { return tested.param.name; });
 
 TEST(CatalogueFile, AllProblemsAreNamedAtOnce) {
   std::string text = kThird;
