@@ -144,15 +144,20 @@ Result<HttpResponse> Perform(const HttpTarget& target, std::string_view path,
   set(CURLOPT_ERRORBUFFER, text.data());
   set(CURLOPT_WRITEFUNCTION, &OnData);
   set(CURLOPT_WRITEDATA, static_cast<void*>(&received));
+  const auto add_header = [&](const std::string& line) {
+    curl_slist* list = curl_slist_append(headers.get(), line.c_str());
+    ok = ok && list != nullptr && line.find_first_of("\r\n") == std::string::npos;
+    if (list != nullptr && headers == nullptr) headers.reset(list);
+  };
+  for (const std::string& line : target.headers) add_header(line);
   if (content_type != nullptr) {
-    const std::string type = "Content-Type: " + std::string(*content_type);
-    headers.reset(curl_slist_append(nullptr, type.c_str()));
+    add_header("Content-Type: " + std::string(*content_type));
     // No "Expect: 100-continue": it costs a second with servers that do not know it.
-    if (!headers || curl_slist_append(headers.get(), "Expect:") == nullptr) ok = false;
-    set(CURLOPT_HTTPHEADER, headers.get());
+    add_header("Expect:");
     set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(body.size()));
     set(CURLOPT_POSTFIELDS, body.empty() ? "" : body.data());
   }
+  set(CURLOPT_HTTPHEADER, headers.get());
   if (!ok) {
     return MakeError(Kind::kUsage, "BAD_ADDRESS",
                      Where(target) + ": curl refuses the address or an option",

@@ -4,6 +4,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "platform/clock.h"
 #include "platform/error.h"
@@ -16,6 +17,7 @@ struct HttpTarget {
   std::string ca_file;      // PEM; empty: the system's trust store
   std::string client_cert;  // PEM files for mutual TLS, both or neither
   std::string client_key;
+  std::vector<std::string> headers;  // "Name: value", sent with every request; no CR or LF
 };
 
 struct HttpResponse {

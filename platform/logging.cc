@@ -11,7 +11,6 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "platform/encoding.h"
@@ -49,11 +48,11 @@ class BufferedStderr final : public spdlog::sinks::base_sink<std::mutex> {
 // Threads may still log while the program shuts down: a logger once made is never destroyed.
 std::atomic<spdlog::logger*> current = nullptr;
 
-void KeepForEver(std::shared_ptr<spdlog::logger> logger) {
+void KeepForEver(const std::shared_ptr<spdlog::logger>& logger) {
   static std::mutex mutex;
   static auto* const loggers = new std::vector<std::shared_ptr<spdlog::logger>>();
   const std::lock_guard lock(mutex);
-  loggers->push_back(std::move(logger));
+  loggers->push_back(logger);
 }
 
 spdlog::level::level_enum LevelOf(LogLevel level) {
@@ -85,8 +84,8 @@ void InitialiseLogging(std::string_view level) {
     spdlog::drop("signet");
     spdlog::register_logger(logger);  // flush_every looks at registered loggers
     spdlog::flush_every(std::chrono::seconds(1));
+    KeepForEver(logger);
     current.store(logger.get());
-    KeepForEver(std::move(logger));
   } catch (const std::exception&) {
     // No log is no reason not to serve.
   }
