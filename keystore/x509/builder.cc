@@ -68,11 +68,15 @@ Status SetValidity(X509* x509, const Validity& validity) {
   const auto seconds = [](WallTime time) {
     return static_cast<time_t>(time.time_since_epoch().count());
   };
-  if (ASN1_TIME_set(X509_getm_notBefore(x509), seconds(validity.not_before)) == nullptr ||
+  // ASN1_TIME_set writes a fifth digit of the year without a word.
+  constexpr WallTime kFirst{std::chrono::seconds(-2208988800)};  // 1900
+  constexpr WallTime kLast{std::chrono::seconds(253402300799)};  // 9999-12-31T23:59:59Z
+  if (validity.not_before < kFirst || validity.not_after > kLast ||
+      ASN1_TIME_set(X509_getm_notBefore(x509), seconds(validity.not_before)) == nullptr ||
       ASN1_TIME_set(X509_getm_notAfter(x509), seconds(validity.not_after)) == nullptr) {
     ERR_clear_error();
-    return MakeError(Kind::kUsage, "VALIDITY_INVALID", "a date is outside of the years 0 to 9999",
-                     "Give an earlier end.");
+    return MakeError(Kind::kUsage, "VALIDITY_INVALID",
+                     "a date is outside of the years 1900 to 9999", "Give an earlier end.");
   }
   return Ok();
 }

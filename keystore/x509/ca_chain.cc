@@ -121,6 +121,22 @@ std::vector<Certificate> DropDuplicates(std::vector<Certificate> uploaded, Findi
   return out;
 }
 
+// RFC 5280 §6.1.4 counts the CAs between; here the last one is a CA too, which could never issue
+// anything.
+void CheckPathLengths(const std::vector<Certificate>& path, Findings& out) {
+  int below = 0;
+  for (const Certificate& c : path) {
+    const auto& most = c.fields().path_length;
+    if (most && below > *most) {
+      AddOnce(out, {Severity::kError, "PATH_LENGTH_EXCEEDED",
+                    "'" + c.fields().subject + "' allows " + std::to_string(*most) +
+                        " CAs below it, there are " + std::to_string(below),
+                    c.fingerprint()});
+    }
+    if (!c.fields().self_issued) ++below;
+  }
+}
+
 // The trust that the upload would make: its own roots are ends of paths too.
 TrustView WithRootsOf(const std::vector<Certificate>& ordered, const TrustView& trust) {
   TrustView view = trust;
@@ -166,9 +182,9 @@ CaChain CheckCaChain(std::vector<Certificate> uploaded, const TrustView& trust, 
   policy.time = now;
   policy.leaf_role = LintRole::kIntermediate;
   for (const Certificate& end : sorter.Ends()) {
-    for (Finding& finding : VerifyPath(end, chain.ordered, view, policy).findings) {
-      AddOnce(chain.findings, std::move(finding));
-    }
+    ChainVerdict verdict = VerifyPath(end, chain.ordered, view, policy);
+    for (Finding& finding : verdict.findings) AddOnce(chain.findings, std::move(finding));
+    CheckPathLengths(verdict.path, chain.findings);
   }
   return chain;
 }

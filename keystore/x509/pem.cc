@@ -235,7 +235,8 @@ Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates)
     return out.Take();
   }
   if (upload.starts_with(kByteOrderMark)) upload.remove_prefix(kByteOrderMark.size());
-  if (HoldsPrivateKeyPem(upload)) return PrivateKeySeen();
+  if (HoldsPrivateKeyPem(upload) || (upload.starts_with('\x30') && HoldsPrivateKeyDer(upload)))
+    return PrivateKeySeen();
   if (upload.find('\0') != std::string_view::npos) {
     return PemMalformed(1, "the upload has a NUL octet in it");
   }

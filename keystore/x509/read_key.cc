@@ -46,6 +46,13 @@ void DescribeEc(EVP_PKEY* key, PublicKeyInfo& info) {
   info.text = std::string("ec:") + group.data();
 }
 
+// The decoder has checked that the point is on the curve; the point at infinity is on each.
+bool IsUsablePoint(EVP_PKEY* key) {
+  const std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>> context(
+      EVP_PKEY_CTX_new(key, nullptr));
+  return context && EVP_PKEY_public_check_quick(context.get()) == 1;
+}
+
 Status DescribeRsa(EVP_PKEY* key, PublicKeyInfo& info) {
   const int bits = EVP_PKEY_get_bits(key);
   if (bits > kMaxRsaBits) {
@@ -149,6 +156,7 @@ Result<PublicKeyInfo> ReadPublicKey(const X509_PUBKEY* pubkey, std::string_view 
       break;
     }
     case EVP_PKEY_EC:
+      if (!IsUsablePoint(key)) return Unsupported("the EC point is at infinity or out of range");
       DescribeEc(key, info);
       break;
     default:
