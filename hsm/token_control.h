@@ -42,6 +42,10 @@ class TokenControl {
   virtual Status Unlock(Secret pin) = 0;
   // Runs the self-test now. Blocks.
   virtual Result<std::vector<SelfTestStep>> SelfTest() = 0;
+  // A cheap look at the token that recovers what it can and brings the state up to date. Blocks.
+  virtual Status Probe() = 0;
+  // A call did not come back within its time: the state becomes Failed until one does. Never blocks.
+  virtual void ReportHang() = 0;
 };
 
 }  // namespace signet::hsm

@@ -42,6 +42,17 @@ IdentityRecord IdentityOf(const Snapshot& snapshot, const std::string& purpose,
   return fresh;
 }
 
+std::string DigestOf(hsm::HashAlgorithm hash, std::string_view message) {
+  const char* name = hash == hsm::HashAlgorithm::kSha256   ? "SHA256"
+                     : hash == hsm::HashAlgorithm::kSha384 ? "SHA384"
+                                                           : "SHA512";
+  std::string digest(hsm::DigestSize(hash), '\0');
+  std::size_t size = digest.size();
+  EVP_Q_digest(nullptr, name, nullptr, message.data(), message.size(),
+               reinterpret_cast<unsigned char*>(digest.data()), &size);
+  return digest;
+}
+
 // `next` becomes current, what was current stays for a rollback; the one before that is over.
 void Install(IdentityRecord& identity, IdentityVersion next, std::vector<std::string>& destroy) {
   if (identity.previous &&
@@ -351,26 +362,32 @@ Result<Signature> Identities::Sign(const SignRequest& request) {
             purpose->name + "'.");
   }
   const bool ec = current->key.spec.starts_with("ec:");
-  Signature signature;
-  signature.key = current->key.id;
-  signature.scheme =
-      request.scheme.value_or(ec ? hsm::SignScheme::kEcdsa : hsm::SignScheme::kRsaPkcs1);
-  if (ec != (signature.scheme == hsm::SignScheme::kEcdsa)) {
+  auto scheme = ec ? hsm::SignScheme::kEcdsa : hsm::SignScheme::kRsaPkcs1;
+  auto hash = hsm::HashAlgorithm::kSha256;
+  if (request.algorithm) {
+    SIGNET_TRY(scheme, hsm::ParseSignScheme(*request.algorithm));
+  }
+  if (request.hash) {
+    SIGNET_TRY(hash, hsm::ParseHashAlgorithm(*request.hash));
+  }
+  if (ec != (scheme == hsm::SignScheme::kEcdsa)) {
     return MakeError(Kind::kRefused, "SCHEME_DOES_NOT_FIT",
                      request.purpose + " has the key " + current->key.spec +
-                         ", which cannot make " + std::string(hsm::ToString(signature.scheme)) +
+                         ", which cannot make " + std::string(hsm::ToString(scheme)) +
                          " signatures",
                      ec ? "Use ecdsa." : "Use rsa-pkcs1 or rsa-pss.");
   }
-  if (request.digest.size() != hsm::DigestSize(request.hash)) {
+  if (request.is_digest && request.input.size() != hsm::DigestSize(hash)) {
     return MakeError(Kind::kUsage, "DIGEST_LENGTH",
-                     "a " + std::string(hsm::ToString(request.hash)) + " digest has " +
-                         std::to_string(hsm::DigestSize(request.hash)) + " octets, not " +
-                         std::to_string(request.digest.size()),
+                     "a " + std::string(hsm::ToString(hash)) + " digest has " +
+                         std::to_string(hsm::DigestSize(hash)) + " octets, not " +
+                         std::to_string(request.input.size()),
                      "Send the digest of the message, or the message itself as 'data'.");
   }
-  SIGNET_TRY(signature.bytes,
-             token_.SignDigest(current->key.id, signature.scheme, request.hash, request.digest));
+  Signature signature{
+      current->key.id, std::string(hsm::ToString(scheme)), std::string(hsm::ToString(hash)), {}};
+  const std::string digest = request.is_digest ? request.input : DigestOf(hash, request.input);
+  SIGNET_TRY(signature.bytes, token_.SignDigest(signature.key, scheme, hash, digest));
   std::lock_guard lock(uses_mutex_);
   ++uses_[current->key.id];
   return signature;

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "hsm/key_types.h"
 #include "keystore/catalogue.h"
 #include "keystore/committer.h"
 #include "keystore/node.h"
@@ -40,14 +39,15 @@ struct KeyRow {
 
 struct SignRequest {
   std::string purpose;
-  std::optional<hsm::SignScheme> scheme;  // default: PKCS#1 for RSA, ECDSA for EC
-  hsm::HashAlgorithm hash = hsm::HashAlgorithm::kSha256;
-  std::string digest;
+  std::optional<std::string>
+      algorithm;  // rsa-pkcs1 (default of RSA keys), rsa-pss, ecdsa (default of EC keys)
+  std::optional<std::string> hash;  // default sha256
+  std::string input;                // octets: a message, hashed here, or its digest
+  bool is_digest = false;
 };
 struct Signature {
-  std::string key;
-  hsm::SignScheme scheme{};
-  std::string bytes;
+  std::string key, algorithm, hash;
+  std::string bytes;  // ECDSA: ECDSA-Sig-Value (DER)
 };
 
 // Blocking. Changes (the first four, and Recover) run one at a time on the lane of token changes;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "hsm/token_control.h"
+#include "keystore/operation.h"
 #include "platform/json.h"
 #include "services/request_context.h"
 
@@ -38,10 +39,11 @@ enum class Effect : std::uint8_t {
   kChange,  // journalled, audited, idempotent
 };
 
-// What a change works with: the journal's id of it. Empty for methods that change nothing.
+// What a method works with. `operation` is the change in progress; null for methods that change
+// nothing.
 struct Call {
   RequestContext context;
-  std::string operation;
+  std::shared_ptr<keystore::Operation> operation;
 };
 
 struct Method {
@@ -51,6 +53,7 @@ struct Method {
   TokenNeed token = TokenNeed::kNone;
   Effect effect = Effect::kRead;
   bool local_only = false;  // the Unix socket only (token.unlock)
+  bool secret = false;      // the parameters hold a PIN: not even their digest is kept
   std::function<json::value()> input_schema, output_schema;
   // Parameters in (an object), answer out.
   std::function<boost::asio::awaitable<Result<json::value>>(Call call, json::value params)> handle;
@@ -62,6 +65,7 @@ struct MethodRow {
   TokenNeed token = TokenNeed::kNone;
   Effect effect = Effect::kRead;
   bool local_only = false;
+  bool secret = false;
 };
 
 namespace method_internal {
@@ -86,6 +90,7 @@ Method MakeMethod(MethodRow row, Handler handler) {
   method.token = row.token;
   method.effect = row.effect;
   method.local_only = row.local_only;
+  method.secret = row.secret;
   method.input_schema = [] { return JsonSchema<Input>(); };
   method.output_schema = [] { return JsonSchema<Output>(); };
   method.handle = [shared = std::make_shared<const Handler>(std::move(handler))](

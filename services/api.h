@@ -211,7 +211,7 @@ struct KeyInfo {
 BOOST_DESCRIBE_STRUCT(KeyInfo, (), (id, label, key, policy, owner, on_token, uses))
 
 struct SignRequest {
-  std::optional<std::string> purpose;  // its current key
+  std::string purpose;  // its current key
   std::optional<std::string>
       algorithm;  // rsa-pkcs1 (default for RSA) | rsa-pss | ecdsa (default for EC)
   std::optional<std::string> hash;    // default sha256

@@ -23,15 +23,23 @@ namespace signet::services {
 // kConflict OPERATION_IN_PROGRESS (same key, still running).
 class Changes {
  public:
-  Changes(keystore::NodeLog& log, Lane& store_lane);
+  // `forget` hears of each operation whose journal row is gone (keystore::Committer::Forget).
+  Changes(keystore::NodeLog& log, Lane& store_lane, Clock& clock,
+          std::function<void(const std::string& operation)> forget);
   ~Changes();
 
-  using Work =
-      std::function<boost::asio::awaitable<Result<json::value>>(std::shared_ptr<keystore::Operation> operation)>;
+  using Work = std::function<boost::asio::awaitable<Result<json::value>>(
+      std::shared_ptr<keystore::Operation> operation)>;
   // Journals, runs `work`, audits its outcome, then returns it. A repeated idempotency key returns
   // the stored answer. The change goes on and is audited even when the caller's wait is over.
   boost::asio::awaitable<Result<json::value>> Run(RequestContext context, std::string method,
                                                   std::string digest, Work work);
+
+  // Journal ids of changes that ended without a journal end and wait for recovery: at once for
+  // those whose work is over, after five minutes for those whose caller ran out of time while the
+  // work went on.
+  std::vector<std::string> Recoverable() const;
+  void Recovered(const std::string& operation);
 
   // Audit of what was refused before it began. At most one record a second for one actor and
   // outcome is written.

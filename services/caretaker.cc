@@ -1,0 +1,191 @@
+#include "services/caretaker.h"
+
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <set>
+
+#include "platform/logging.h"
+
+namespace signet::services {
+
+namespace {
+
+constexpr Duration kProbeInterval = std::chrono::seconds(2);
+constexpr std::uint64_t kReconcileRounds = 30;  // tokens are compared with records once a minute
+constexpr Duration kPollInterval = std::chrono::milliseconds(100);
+constexpr Duration kProbeLimit = std::chrono::seconds(5);
+constexpr Duration kWorkLimit = std::chrono::minutes(5);
+
+RequestContext BootContext() {
+  RequestContext context;
+  context.actor = "system";
+  context.role = Role::kSystem;
+  context.origin = "boot";
+  context.limit = kWorkLimit;
+  return context;
+}
+
+}  // namespace
+
+std::vector<const keystore::Purpose*> Caretaker::Wanted() const {
+  std::vector<const keystore::Purpose*> wanted;
+  for (const keystore::Purpose& purpose : parts_.catalogue.purposes) {
+    if (!purpose.publisher_only || parts_.names.publisher) wanted.push_back(&purpose);
+  }
+  return wanted;
+}
+
+Caretaker::Report Caretaker::Progress() const {
+  Report report;
+  const auto snapshot = parts_.state.Now();
+  for (const keystore::Purpose* purpose : Wanted()) {
+    ++report.wanted;
+    if (snapshot->Current(purpose->name) != nullptr) ++report.made;
+  }
+  std::lock_guard lock(mutex_);
+  report.progress = progress_;
+  report.recovered = recovered_;
+  report.warnings = warnings_;
+  return report;
+}
+
+bool Caretaker::Ready() const {
+  std::lock_guard lock(mutex_);
+  return settled_;
+}
+
+void Caretaker::Stop() { stopping_ = true; }
+
+boost::asio::awaitable<void> Caretaker::Run() {
+  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  std::uint64_t rounds = 0;
+  while (!stopping_) {
+    if (parts_.token.Info().state == hsm::TokenState::kOperational) {
+      co_await RecoverLeftovers();
+      co_await MakeMissing();
+      if (!Ready() || rounds++ % kReconcileRounds == 0) co_await Reconcile();
+    }
+    // In short naps, so that Stop is heard soon.
+    for (Duration slept{}; slept < kProbeInterval && !stopping_; slept += kPollInterval) {
+      timer.expires_after(kPollInterval);
+      boost::system::error_code ignored;
+      co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    }
+    if (!stopping_) co_await Probe();
+  }
+}
+
+boost::asio::awaitable<void> Caretaker::Probe() {
+  auto job = [&token = parts_.token] { return token.Probe(); };
+  Status probed = co_await RunOn(parts_.probe_lane, std::move(job), kProbeLimit);
+  if (!probed && (probed.error().kind == Kind::kTimeout || probed.error().kind == Kind::kExhausted))
+    parts_.token.ReportHang();
+}
+
+boost::asio::awaitable<void> Caretaker::RecoverLeftovers() {
+  std::set<std::string>& left = leftovers_;
+  for (std::string& id : parts_.changes.Recoverable()) left.insert(std::move(id));
+  if (left.empty()) co_return;
+  auto pending = [&log = parts_.log] { return log.Pending(); };
+  Result<std::vector<keystore::JournalEntry>> entries =
+      co_await RunOn(parts_.store_lane, std::move(pending), kWorkLimit);
+  if (!entries) {
+    Log(LogLevel::kError, "the journal cannot be read: " + entries.error().ToString());
+    co_return;
+  }
+  for (const keystore::JournalEntry& entry : entries.value()) {
+    if (!left.contains(entry.id)) continue;
+    keystore::JournalEntry copy = entry;
+    Status recovered = co_await RecoverOne(std::move(copy));
+    if (!recovered) {
+      Log(LogLevel::kError,
+          "operation " + entry.id + " could not be recovered: " + recovered.error().ToString());
+      continue;
+    }
+    left.erase(entry.id);
+    parts_.changes.Recovered(entry.id);
+    std::lock_guard lock(mutex_);
+    ++recovered_;
+  }
+}
+
+boost::asio::awaitable<Status> Caretaker::RecoverOne(keystore::JournalEntry entry) {
+  auto recover = [&identities = parts_.identities, id = entry.id] {
+    return identities.Recover(id);
+  };
+  SIGNET_CO_TRY(keystore::Identities::Recovered recovered,
+                co_await RunOn(parts_.change_lane, std::move(recover), kWorkLimit));
+  auto finish = [&log = parts_.log, entry, recovered] {
+    return log.Finish(entry, recovered.committed ? "recovered" : "undone", recovered.detail,
+                      recovered.result);
+  };
+  SIGNET_CO_TRY(co_await RunOn(parts_.store_lane, std::move(finish), kWorkLimit));
+  parts_.committer.Forget(entry.id);
+  Log(LogLevel::kInfo, "operation " + entry.id + " (" + entry.origin.method +
+                           ") of before a crash was " +
+                           (recovered.committed ? "finished" : "undone"));
+  co_return Ok();
+}
+
+boost::asio::awaitable<void> Caretaker::MakeMissing() {
+  const std::vector<const keystore::Purpose*> wanted = Wanted();
+  for (std::size_t i = 0; i < wanted.size() && !stopping_; ++i) {
+    if (parts_.state.Now()->Current(wanted[i]->name) != nullptr) continue;
+    {
+      std::lock_guard lock(mutex_);
+      progress_ = "generating " + wanted[i]->name + " (" + std::to_string(i + 1) + " of " +
+                  std::to_string(wanted.size()) + ")";
+    }
+    keystore::IdentityRequest request;
+    request.purpose = wanted[i]->name;
+    request.internal = true;
+    Changes::Work work = [this, request](std::shared_ptr<keystore::Operation> operation)
+        -> boost::asio::awaitable<Result<json::value>> {
+      auto job = [&identities = parts_.identities, operation, request] {
+        return identities.GenerateSelfSigned(*operation, request);
+      };
+      Result<keystore::ChangeResult> made =
+          co_await RunOn(parts_.change_lane, std::move(job), kWorkLimit);
+      if (!made) co_return std::move(made).error();
+      co_return ToJson(made.value());
+    };
+    RequestContext context = BootContext();
+    Result<json::value> made = co_await parts_.changes.Run(
+        std::move(context), "certificate.generate", std::string(), std::move(work));
+    if (!made) {
+      Log(LogLevel::kError, wanted[i]->name + " could not be made: " + made.error().ToString());
+      break;  // the next round tries again
+    }
+  }
+  std::lock_guard lock(mutex_);
+  progress_.clear();
+}
+
+boost::asio::awaitable<void> Caretaker::Reconcile() {
+  auto compare = [&identities = parts_.identities] { return identities.Keys(); };
+  Result<std::vector<keystore::KeyRow>> rows =
+      co_await RunOn(parts_.change_lane, std::move(compare), kWorkLimit);
+  if (!rows) co_return;
+  std::vector<Finding> warnings;
+  for (const keystore::KeyRow& row : rows.value()) {
+    if (!row.on_token) {
+      warnings.push_back(
+          {Severity::kError, "KEY_MISSING",
+           "the key of " + row.owner +
+               " is not on the token: restore the token, or generate the identity anew",
+           ""});
+    } else if (row.owner.starts_with("none")) {
+      warnings.push_back(
+          {Severity::kWarning, "KEY_WITHOUT_OWNER",
+           "private key " + row.id + " on the token belongs to no record; it is left alone", ""});
+    }
+  }
+  const Report report = Progress();
+  std::lock_guard lock(mutex_);
+  warnings_ = std::move(warnings);
+  settled_ = report.made == report.wanted && leftovers_.empty();
+}
+
+}  // namespace signet::services

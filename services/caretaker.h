@@ -1,0 +1,76 @@
+// What the appliance does by itself: looks after the token, ends what a crash interrupted, makes
+// the identities of the first boot.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <mutex>
+#include <set>
+#include <string>
+
+#include "hsm/token_control.h"
+#include "keystore/catalogue.h"
+#include "keystore/identities.h"
+#include "keystore/node.h"
+#include "keystore/node_log.h"
+#include "keystore/snapshot.h"
+#include "platform/lanes.h"
+#include "services/api.h"
+#include "services/changes.h"
+
+namespace signet::services {
+
+// Runs on one executor; Progress() may be called from any thread.
+class Caretaker {
+ public:
+  struct Parts {
+    const keystore::Catalogue& catalogue;
+    const keystore::NodeNames& names;
+    keystore::State& state;
+    keystore::Identities& identities;
+    keystore::Committer& committer;
+    keystore::NodeLog& log;
+    Changes& changes;
+    hsm::TokenControl& token;
+    Lane& change_lane;  // of token changes
+    Lane& store_lane;
+    Lane& probe_lane;  // of its own, so that a hanging token is seen
+  };
+  // `leftovers`: journal ids of a former process, read before the first request is served.
+  Caretaker(Parts parts, std::set<std::string> leftovers)
+      : parts_(parts), leftovers_(std::move(leftovers)) {}
+
+  // Goes on until Stop: whenever the token is operational, recovers and makes what is missing;
+  // looks at the token every two seconds.
+  boost::asio::awaitable<void> Run();
+  void Stop();
+
+  struct Report {
+    std::int64_t made = 0, wanted = 0;
+    std::string progress;  // "generating cup-ECDSA (4 of 9)", empty when nothing is under way
+    std::int64_t recovered = 0;
+    std::vector<Finding> warnings;
+  };
+  Report Progress() const;
+  // All identities are there and nothing is left of a crash.
+  bool Ready() const;
+
+ private:
+  boost::asio::awaitable<void> Probe();
+  boost::asio::awaitable<void> RecoverLeftovers();
+  boost::asio::awaitable<Status> RecoverOne(keystore::JournalEntry entry);
+  boost::asio::awaitable<void> MakeMissing();
+  boost::asio::awaitable<void> Reconcile();
+  std::vector<const keystore::Purpose*> Wanted() const;
+
+  Parts parts_;
+  bool stopping_ = false;            // on the executor
+  std::set<std::string> leftovers_;  // on the executor
+  mutable std::mutex mutex_;         // guards what follows
+  bool settled_ = false;
+  std::string progress_;
+  std::int64_t recovered_ = 0;
+  std::vector<Finding> warnings_;
+};
+
+}  // namespace signet::services

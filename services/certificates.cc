@@ -1,0 +1,233 @@
+#include "services/certificates.h"
+
+#include "keystore/x509/pem.h"
+#include "platform/encoding.h"
+#include "services/paging.h"
+
+namespace signet::services {
+
+namespace {
+
+std::string PercentEncode(std::string_view bytes) {
+  const std::string hex = HexEncode(bytes);
+  std::string out;
+  for (std::size_t i = 0; i < hex.size(); i += 2) out += "%" + hex.substr(i, 2);
+  return out;
+}
+
+Error UnknownFormat(const std::string& format, const char* known) {
+  return MakeError(Kind::kUsage, "FORMAT_UNKNOWN",
+                   "there is no format '" + EscapeLine(format, 32) + "' here",
+                   std::string("Use one of: ") + known + ".");
+}
+
+keystore::IdentityRequest ToIdentityRequest(api::GenerateRequest request) {
+  keystore::IdentityRequest out;
+  out.purpose = std::move(request.purpose);
+  out.distribution = std::move(request.distribution);
+  out.key = std::move(request.key);
+  out.hash = std::move(request.hash);
+  out.validity_days = request.validity_days;
+  out.subject.common_name = request.common_name.value_or("");
+  out.subject.organization = request.organization.value_or("");
+  out.subject.organizational_unit = request.organizational_unit.value_or("");
+  out.subject.locality = request.locality.value_or("");
+  out.subject.state = request.state.value_or("");
+  out.subject.country = request.country.value_or("");
+  out.sans = std::move(request.sans).value_or(std::vector<std::string>());
+  return out;
+}
+
+// A CSR is listed without parsing failures: what the state holds was checked when it was written.
+api::CsrInfo Describe(const keystore::CsrRecord& record) {
+  api::CsrInfo info;
+  info.id = record.id;
+  info.purpose = record.purpose;
+  info.distribution = record.distribution;
+  info.created = record.created;
+  info.key = record.key.spec;
+  info.hash = record.hash;
+  auto der = Base64Decode(record.der);
+  if (!der) return info;
+  info.pem = keystore::x509::RequestToPem(der.value());
+  if (auto fields = keystore::x509::ParseRequest(der.value())) {
+    info.subject = fields.value().subject;
+    info.sans = fields.value().sans;
+  }
+  return info;
+}
+
+std::string StemOf(const keystore::Catalogue& catalogue, const std::string& purpose) {
+  const keystore::Purpose* row = catalogue.FindPurpose(purpose);
+  return row == nullptr ? purpose : row->file_stem;
+}
+
+}  // namespace
+
+api::CertificateInfo Certificates::Describe(const keystore::Snapshot& snapshot,
+                                            const keystore::Purpose& purpose) const {
+  api::CertificateInfo info;
+  info.purpose = purpose.name;
+  info.node = names_.node;
+  info.trust_store = purpose.trust_store;
+  info.services = purpose.services;
+  info.state = "generating";
+  const auto row = snapshot.identities.find(purpose.name);
+  if (row == snapshot.identities.end() || !row->second.value.current) return info;
+  const keystore::IdentityVersion& current = *row->second.value.current;
+  info.previous = row->second.value.previous.has_value();
+  info.key_uri =
+      token_uri_ + ";id=" + PercentEncode(HexDecode(current.key.id).value()) + ";type=private";
+  info.key = current.key.spec;
+  const keystore::x509::Certificate* certificate = snapshot.Certificate(current.certificate);
+  if (certificate == nullptr) {
+    info.state = "certificate missing";
+    return info;
+  }
+  const auto& fields = certificate->fields();
+  info.state = "ok";
+  info.class_ = fields.self_signed ? "self-signed" : "ca-signed";
+  info.subject = fields.subject;
+  info.issuer = fields.issuer;
+  info.serial = fields.serial;
+  info.fingerprint = fields.fingerprint;
+  info.not_before = fields.not_before;
+  info.not_after = fields.not_after;
+  info.sans = fields.sans;
+  return info;
+}
+
+api::Page<api::CertificateInfo> Certificates::List() const {
+  const auto snapshot = state_.Now();
+  api::Page<api::CertificateInfo> page;
+  for (const keystore::Purpose& purpose : catalogue_.purposes) {
+    if (purpose.internal || (purpose.publisher_only && !names_.publisher)) continue;
+    page.items.push_back(Describe(*snapshot, purpose));
+  }
+  return page;
+}
+
+Result<api::CertificateInfo> Certificates::Show(const std::string& name) const {
+  SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, name));
+  return Describe(*state_.Now(), *purpose);
+}
+
+Result<api::Download> Certificates::Download(const api::DownloadRequest& request) const {
+  SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, request.purpose));
+  const auto snapshot = state_.Now();
+  const keystore::IdentityVersion* current = snapshot->Current(purpose->name);
+  const keystore::x509::Certificate* leaf =
+      current == nullptr ? nullptr : snapshot->Certificate(current->certificate);
+  if (leaf == nullptr) {
+    return MakeError(Kind::kNotFound, "NO_IDENTITY", purpose->name + " has no certificate yet",
+                     "Wait for the first boot to end ('signet status').");
+  }
+  api::Download download;
+  download.format = request.format.value_or("pem");
+  download.encoding = "text";
+  download.name = purpose->file_stem + (download.format == "der" ? ".der" : ".pem");
+  if (download.format == "pem") {
+    download.content = leaf->ToPem();
+  } else if (download.format == "der") {
+    download.encoding = "base64";
+    download.content = Base64Encode(leaf->der());
+  } else if (download.format == "chain") {
+    download.content = leaf->ToPem();
+    for (const std::string& fingerprint : current->chain) {
+      if (const auto* issuer = snapshot->Certificate(fingerprint))
+        download.content += issuer->ToPem();
+    }
+  } else {
+    return UnknownFormat(download.format, "pem, der, chain");
+  }
+  return download;
+}
+
+boost::asio::awaitable<Result<api::Change>> Certificates::Generate(
+    RequestContext context, std::shared_ptr<keystore::Operation> operation,
+    api::GenerateRequest request) {
+  auto job = [this, operation, wanted = ToIdentityRequest(std::move(request))] {
+    return identities_.GenerateSelfSigned(*operation, wanted);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Change>> Certificates::Upload(
+    RequestContext context, std::shared_ptr<keystore::Operation> operation,
+    api::UploadRequest request) {
+  auto shared = std::make_shared<const api::UploadRequest>(std::move(request));
+  auto job = [this, operation, shared] {
+    return identities_.Upload(*operation, shared->purpose, shared->pem,
+                              shared->with_chain.value_or(false));
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+Result<api::Page<api::CsrInfo>> Certificates::ListCsrs(const api::PageRequest& request) const {
+  const auto snapshot = state_.Now();
+  auto describe = [](const auto& row) { return services::Describe(row.value); };
+  return MakePage<api::Page<api::CsrInfo>>(snapshot->csrs, request.limit, request.cursor, describe);
+}
+
+Result<api::CsrInfo> Certificates::ShowCsr(const std::string& id) const {
+  const auto snapshot = state_.Now();
+  const auto row = snapshot->csrs.find(id);
+  if (row == snapshot->csrs.end()) {
+    return MakeError(Kind::kNotFound, "CSR_UNKNOWN", "no CSR " + EscapeLine(id, 64) + " is pending",
+                     "'signet csr list' shows what is.");
+  }
+  return services::Describe(row->second.value);
+}
+
+Result<api::Download> Certificates::DownloadCsr(const api::CsrDownloadRequest& request) const {
+  if (request.id.has_value() == request.purpose.has_value()) {
+    return MakeError(Kind::kUsage, "PARAMETER_INVALID",
+                     "name a CSR by id or by purpose, and not by both",
+                     "'signet csr list' shows the ids.");
+  }
+  const auto snapshot = state_.Now();
+  const keystore::CsrRecord* found = nullptr;
+  for (const auto& [id, row] : snapshot->csrs) {  // in the order of age: the last one is the newest
+    if (id == request.id || row.value.purpose == request.purpose) found = &row.value;
+  }
+  if (found == nullptr) {
+    return MakeError(Kind::kNotFound, "CSR_UNKNOWN",
+                     "no CSR of '" + EscapeLine(request.id ? *request.id : *request.purpose, 64) +
+                         "' is pending",
+                     "'signet csr list' shows what is; 'signet csr generate PURPOSE' makes one.");
+  }
+  api::Download download;
+  download.format = request.format.value_or("pem");
+  download.name = StemOf(catalogue_, found->purpose) + ".csr";
+  if (download.format == "pem") {
+    SIGNET_TRY(std::string der, Base64Decode(found->der));
+    download.encoding = "text";
+    download.content = keystore::x509::RequestToPem(der);
+  } else if (download.format == "der") {
+    download.encoding = "base64";
+    download.content = found->der;
+  } else {
+    return UnknownFormat(download.format, "pem, der");
+  }
+  return download;
+}
+
+boost::asio::awaitable<Result<api::Change>> Certificates::GenerateCsr(
+    RequestContext context, std::shared_ptr<keystore::Operation> operation,
+    api::GenerateRequest request) {
+  auto job = [this, operation, wanted = ToIdentityRequest(std::move(request))] {
+    return identities_.GenerateCsr(*operation, wanted);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Change>> Certificates::DiscardCsr(
+    RequestContext context, std::shared_ptr<keystore::Operation> operation,
+    api::IdRequest request) {
+  auto job = [this, operation, id = std::move(request.id)] {
+    return identities_.DiscardCsr(*operation, id);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+}  // namespace signet::services

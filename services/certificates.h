@@ -1,0 +1,62 @@
+// Certificates and CSRs of the purposes: the administrator's view (certificate.*, csr.*).
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "keystore/catalogue.h"
+#include "keystore/identities.h"
+#include "keystore/node.h"
+#include "keystore/snapshot.h"
+#include "platform/lanes.h"
+#include "services/api.h"
+#include "services/request_context.h"
+
+namespace signet::services {
+
+// Reads answer from the snapshot; changes run on the lane of token changes. Thread-safe.
+class Certificates {
+ public:
+  // `token_uri`: RFC 7512 URI of the token, to which a key's id is added.
+  Certificates(const keystore::Catalogue& catalogue, const keystore::NodeNames& names,
+               keystore::State& state, keystore::Identities& identities, Lane& changes,
+               std::string token_uri)
+      : catalogue_(catalogue),
+        names_(names),
+        state_(state),
+        identities_(identities),
+        changes_(changes),
+        token_uri_(std::move(token_uri)) {}
+
+  api::Page<api::CertificateInfo> List() const;
+  Result<api::CertificateInfo> Show(const std::string& purpose) const;
+  Result<api::Download> Download(const api::DownloadRequest& request) const;
+  boost::asio::awaitable<Result<api::Change>> Generate(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::GenerateRequest request);
+  boost::asio::awaitable<Result<api::Change>> Upload(RequestContext context,
+                                                     std::shared_ptr<keystore::Operation> operation,
+                                                     api::UploadRequest request);
+
+  Result<api::Page<api::CsrInfo>> ListCsrs(const api::PageRequest& request) const;
+  Result<api::CsrInfo> ShowCsr(const std::string& id) const;
+  Result<api::Download> DownloadCsr(const api::CsrDownloadRequest& request) const;
+  boost::asio::awaitable<Result<api::Change>> GenerateCsr(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::GenerateRequest request);
+  boost::asio::awaitable<Result<api::Change>> DiscardCsr(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::IdRequest request);
+
+ private:
+  api::CertificateInfo Describe(const keystore::Snapshot& snapshot,
+                                const keystore::Purpose& purpose) const;
+
+  const keystore::Catalogue& catalogue_;
+  const keystore::NodeNames& names_;
+  keystore::State& state_;
+  keystore::Identities& identities_;
+  Lane& changes_;
+  std::string token_uri_;
+};
+
+}  // namespace signet::services

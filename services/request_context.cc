@@ -1,0 +1,25 @@
+#include "services/request_context.h"
+
+namespace signet::services {
+
+std::string_view RoleName(Role role) {
+  switch (role) {
+    case Role::kNone:
+      return "none";
+    case Role::kMetrics:
+      return "metrics";
+    case Role::kService:
+      return "service";
+    case Role::kAuditor:
+      return "auditor";
+    case Role::kOperator:
+      return "operator";
+    case Role::kAdministrator:
+      return "administrator";
+    case Role::kSystem:
+      return "system";
+  }
+  return "none";
+}
+
+}  // namespace signet::services

@@ -1,0 +1,36 @@
+// Trust stores: the administrator's view (trust.*).
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+
+#include "keystore/catalogue.h"
+#include "keystore/snapshot.h"
+#include "keystore/trust.h"
+#include "platform/lanes.h"
+#include "services/api.h"
+#include "services/request_context.h"
+
+namespace signet::services {
+
+// Uploads run on the store's lane: a token that hangs does not hold them up. Thread-safe.
+class TrustStores {
+ public:
+  TrustStores(const keystore::Catalogue& catalogue, keystore::State& state, keystore::Trust& trust,
+              Lane& store)
+      : catalogue_(catalogue), state_(state), trust_(trust), store_(store) {}
+
+  Result<api::Page<api::TrustInfo>> List(const api::TrustListRequest& request) const;
+  Result<api::TrustInfo> Show(const api::TrustShowRequest& request) const;
+  Result<api::Download> Download(const api::TrustDownloadRequest& request) const;
+  boost::asio::awaitable<Result<api::Change>> Upload(RequestContext context,
+                                                     std::shared_ptr<keystore::Operation> operation,
+                                                     api::TrustUploadRequest request);
+
+ private:
+  const keystore::Catalogue& catalogue_;
+  keystore::State& state_;
+  keystore::Trust& trust_;
+  Lane& store_;
+};
+
+}  // namespace signet::services
