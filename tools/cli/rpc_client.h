@@ -1,0 +1,33 @@
+// JSON-RPC 2.0 from the client's side: one call, one answer, and lists as a whole.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "platform/error.h"
+#include "platform/http_client.h"
+#include "platform/json.h"
+
+namespace signet::tools {
+
+// The findings in `object[member]`, none when there is no such list.
+Findings FindingsOf(const json::object& object, std::string_view member = "findings");
+
+class RpcClient {
+ public:
+  // `idempotency_key` may be empty.
+  RpcClient(HttpTarget target, std::string_view idempotency_key);
+
+  // The result. The daemon's errors come back as they left it (kind, word, detail, remedy,
+  // findings, pointer); protocol errors are kUsage or kInternal, transport errors as HttpPost says;
+  // kUnavailable ANSWER_UNREADABLE when the peer does not speak JSON-RPC.
+  Result<json::value> Call(std::string_view method, const json::object& params);
+
+  // All pages of a list {items, next}, joined. An answer that is no page is handed through.
+  Result<json::value> CallAll(std::string_view method, json::object params);
+
+ private:
+  HttpTarget target_;
+};
+
+}  // namespace signet::tools

@@ -1,0 +1,228 @@
+#include "tools/cli/run.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <clocale>
+#include <cstdio>
+#include <memory>
+
+#include "platform/encoding.h"
+#include "platform/files.h"
+#include "tools/cli/completion.h"
+#include "tools/cli/input.h"
+#include "tools/cli/message.h"
+#include "tools/cli/parser.h"
+#include "tools/cli/request.h"
+#include "tools/cli/rpc_client.h"
+#include "tools/cli/table.h"
+
+namespace signet::tools {
+namespace {
+
+Status Write(std::string_view text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
+    return ErrnoError(errno, "write", "standard output");
+  }
+  return Ok();
+}
+
+Status PrintJson(const json::value& value) { return Write(json::serialize(value) + "\n"); }
+
+std::string Member(const json::object& object, std::string_view name) {
+  const json::value* value = object.if_contains(name);
+  if (value == nullptr || !value->is_string()) return {};
+  return {value->get_string().data(), value->get_string().size()};
+}
+
+// `-o FILE`, or `-o DIR/` with the name that the daemon gives. The name comes from outside: it may
+// not leave the folder.
+Status WriteFile(std::string path, const std::string& name, std::string_view content) {
+  const std::unique_ptr<FileSystem> files = MakeFileSystem();
+  const Result<FileInfo> info = files->Info(path);
+  const bool is_folder = info && info.value().type == FileInfo::Type::kDirectory;
+  if (path.ends_with('/') || is_folder) {
+    const bool safe = !name.empty() && name != "." && name != ".." && name.front() != '-' &&
+                      name.find('/') == std::string::npos && EscapeLine(name) == name;
+    if (!safe) {
+      return MakeError(Kind::kInternal, "NAME_UNSAFE",
+                       "the daemon calls the file '" + name + "', which is not a plain name",
+                       "Give the file's own name: -o FILE.");
+    }
+    if (!is_folder) {
+      SIGNET_TRY(files->MakeDirectory(path, 0755));
+    }
+    if (!path.ends_with('/')) path.push_back('/');
+    path.append(name);
+  }
+  SIGNET_TRY(files->WriteAtomic(path, content, 0644));
+  PrintNote("wrote " + path);
+  return Ok();
+}
+
+Status ShowDownload(const Invocation& invocation, const json::value& result) {
+  if (!result.is_object()) return InternalError("the answer is not a file");
+  const json::object& file = result.get_object();
+  std::string content = Member(file, "content");
+  const bool binary = Member(file, "encoding") == "base64";
+  if (binary) {
+    SIGNET_TRY(content, Base64Decode(content));
+  }
+  if (!invocation.output_file.empty()) {
+    SIGNET_TRY(WriteFile(invocation.output_file, Member(file, "name"), content));
+  }
+  if (invocation.globals.json) return PrintJson(result);
+  if (!invocation.output_file.empty()) return Ok();
+  if (binary && ::isatty(STDOUT_FILENO) == 1) {
+    return MakeError(Kind::kUsage, "BINARY_TO_TERMINAL", "this file is binary",
+                     "Give -o FILE, or send standard output into a file.");
+  }
+  return Write(content);
+}
+
+Status ShowSignature(const Invocation& invocation, const json::value& result) {
+  if (!result.is_object()) return InternalError("the answer is not a signature");
+  const std::string signature = Member(result.get_object(), "signature");
+  if (!invocation.output_file.empty()) {
+    SIGNET_TRY(const Bytes octets, Base64Decode(signature));
+    SIGNET_TRY(WriteFile(invocation.output_file, "signature", octets));
+  }
+  if (invocation.globals.json) return PrintJson(result);
+  return invocation.output_file.empty() ? Write(EscapeLine(signature, 1u << 20) + "\n") : Ok();
+}
+
+// A table of the rows, or a record; anything unexpected as JSON.
+Status ShowTable(const Command& command, const json::value& result) {
+  const json::value* rows = result.is_object() && !command.rows.empty()
+                                ? result.get_object().if_contains(command.rows)
+                                : &result;
+  if (rows != nullptr && rows->is_array()) return PrintTable(command.columns, rows->get_array());
+  if (result.is_object()) return PrintRecord(command.columns, result.get_object());
+  return PrintJson(result);
+}
+
+void ShowHint(const Command& command, const json::object& result) {
+  std::string hint(command.hint);
+  const std::size_t open = hint.find('{');
+  const std::size_t close = hint.find('}');
+  if (open == std::string::npos || close == std::string::npos) return;
+  const std::string value = Member(result, hint.substr(open + 1, close - open - 1));
+  if (!value.empty()) PrintNote(hint.replace(open, close - open + 1, value));
+}
+
+// The exit code of an answer that came.
+Result<int> Show(const Invocation& invocation, const json::value& result) {
+  const Command& command = *invocation.command;
+  if (command.special == Special::kDownload) {
+    SIGNET_TRY(ShowDownload(invocation, result));
+  } else if (command.special == Special::kSign) {
+    SIGNET_TRY(ShowSignature(invocation, result));
+  } else if (invocation.globals.json || command.special == Special::kRaw) {
+    SIGNET_TRY(PrintJson(result));
+  } else {
+    SIGNET_TRY(ShowTable(command, result));
+  }
+  if (!result.is_object() || command.special == Special::kRaw) return 0;
+  const json::object& object = result.get_object();
+  if (!invocation.globals.json) {
+    PrintFindings(FindingsOf(object));
+    PrintFindings(FindingsOf(object, "warnings"));
+    if (!command.hint.empty()) ShowHint(command, object);
+  }
+  if (command.verdict.empty()) return 0;
+  const json::value* verdict = object.if_contains(command.verdict);
+  return verdict != nullptr && verdict->is_bool() && verdict->get_bool() ? 0
+                                                                         : ExitCode(Kind::kRefused);
+}
+
+// Parameters that the table cannot say.
+Status AddSpecialParams(const Invocation& invocation, json::object& params) {
+  const auto assign = [&](json::string_view member, std::string_view value) {
+    params[member] = json::string(json::string_view(value.data(), value.size()), params.storage());
+  };
+  if (invocation.command->special == Special::kUnlock) {
+    SIGNET_TRY(const Secret pin, ReadPin(invocation.pin_fd));
+    assign("pin", pin.Reveal());
+  }
+  if (invocation.command->special == Special::kSign) {
+    const std::vector<std::string>& file = invocation.arguments[1];
+    SIGNET_TRY(const WipedString message, ReadInput(file.empty() ? "-" : file.front()));
+    assign(invocation.digest ? "digest" : "data", Base64Encode({message.data(), message.size()}));
+  }
+  return Ok();
+}
+
+Result<json::value> CallRaw(RpcClient& client, const Invocation& invocation,
+                            const json::storage_ptr& storage) {
+  json::value params = json::object(storage);
+  if (const std::vector<std::string>& typed = invocation.arguments[1]; !typed.empty()) {
+    std::string_view text = typed.front();
+    WipedString read;
+    if (text == "-") {
+      SIGNET_TRY(read, ReadInput("-"));
+      text = {read.data(), read.size()};
+    }
+    SIGNET_TRY(params, ParseJson(text, {64u << 20, 32}, storage));
+    if (!params.is_object()) {
+      return MakeError(Kind::kUsage, "COMMAND_LINE_INVALID", "the parameters are not an object",
+                       "Give them by name: '{\"purpose\":\"tomcat\"}'.");
+    }
+  }
+  return client.Call(invocation.arguments[0].front(), params.get_object());
+}
+
+Result<json::value> Ask(const Invocation& invocation) {
+  static WipingResource wiping;
+  const json::storage_ptr storage(&wiping);
+  const Command& command = *invocation.command;
+  const Globals& globals = invocation.globals;
+  if (command.local_only && !globals.url.empty()) {
+    return MakeError(Kind::kUsage, "LOCAL_ONLY", "a PIN is given on the appliance itself only",
+                     "Log in there and use its socket.");
+  }
+  HttpTarget target;
+  target.unix_socket = globals.socket;
+  target.url = globals.url;
+  target.ca_file = globals.ca_file;
+  target.client_cert = globals.client_certificate;
+  target.client_key = globals.client_key;
+  RpcClient client(std::move(target), globals.idempotency_key);
+  if (command.special == Special::kRaw) return CallRaw(client, invocation, storage);
+
+  SIGNET_TRY(json::object params, MakeParams(invocation, storage));
+  if (!command.question.empty() && !invocation.yes) {
+    SIGNET_TRY(Confirm(FillQuestion(invocation)));
+  }
+  SIGNET_TRY(AddSpecialParams(invocation, params));
+  if (command.rows == "items") return client.CallAll(command.method, std::move(params));
+  return client.Call(command.method, params);
+}
+
+Result<int> Run(int argc, const char* const* argv) {
+  SIGNET_TRY(const std::optional<Invocation> invocation, ParseCommandLine(argc, argv));
+  if (!invocation) return 0;
+  if (invocation->command->special == Special::kCompletion) {
+    SIGNET_TRY(Write(BashCompletion()));
+    return 0;
+  }
+  SIGNET_TRY(const json::value result, Ask(*invocation));
+  return Show(*invocation, result);
+}
+
+}  // namespace
+
+int RunCli(int argc, const char* const* argv) {
+  std::setlocale(LC_ALL, "");
+  InitialiseSecretMemory();
+  Result<int> code = Run(argc, argv);
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && code) {
+    code = ErrnoError(errno, "write", "standard output");
+  }
+  if (!code) {
+    PrintError(code.error());
+    return ExitCode(code.error().kind);
+  }
+  return code.value();
+}
+
+}  // namespace signet::tools
