@@ -187,11 +187,11 @@ Result<GeneratedKey> Pkcs11Token::GenerateInside(Session& session, const std::st
   CK_OBJECT_HANDLE public_key = CK_INVALID_HANDLE;
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
   Failpoint("hsm.generate.before");
+  made = true;  // even when the call fails: the answer may be what was lost
   SIGNET_CK("C_GenerateKeyPair",
             session.module()->C_GenerateKeyPair(
                 session.handle(), &mechanism, pair.public_part.data(), pair.public_part.size(),
                 pair.private_part.data(), pair.private_part.size(), &public_key, &private_key));
-  made = true;
   Failpoint("hsm.generate.made");
   SIGNET_TRY(CheckKeyAttributes(session, private_key, policy));
   GeneratedKey key{{}, label, spec, {}};
@@ -294,6 +294,8 @@ Status Pkcs11Token::DestroyMatching(Session& session, CK_ATTRIBUTE_TYPE type,
 
 Result<std::vector<TokenKey>> Pkcs11Token::List() {
   const auto attempt = [&]() -> Result<std::vector<TokenKey>> {
+    // A search re-reads SoftHSM's directory, and a key that is just being made fails then.
+    const std::lock_guard lock(change_mutex_);
     SIGNET_TRY(auto session, link_.Acquire());
     Template match;
     match.Number(CKA_CLASS, CKO_PRIVATE_KEY).Flag(CKA_TOKEN, true);

@@ -66,7 +66,7 @@ class Pkcs11Token final : public Token {
 
   TokenLink& link_;
   Durability& durability_;
-  std::mutex change_mutex_;  // Generate, Destroy and taking up: SoftHSM races otherwise
+  std::mutex change_mutex_;  // one change or search at a time: SoftHSM races otherwise
   mutable std::shared_mutex cache_mutex_;
   std::unordered_map<KeyId, TakenPtr> cache_;
 };

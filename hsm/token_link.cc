@@ -111,6 +111,7 @@ Status TokenLink::Recover(std::uint64_t seen, Staleness staleness) {
     const bool reload = staleness == Staleness::kModule || !connected_;
     status = Rebuild(reload);
     if (!status && !reload && status.error().kind != Kind::kTokenLocked) status = Rebuild(true);
+    if (!status && status.error().word == "TOKEN_NOT_FOUND") status = Gone();
     if (!status) next_attempt_ = std::chrono::steady_clock::now() + kBetweenAttempts;
   }
   if (status) {

@@ -128,6 +128,7 @@ void TokenOwner::Impl::Announce() {
 }
 
 void TokenOwner::Impl::OnLost(const Error& error) {
+  if (State() == TokenState::kUnprovisioned) return;  // there was none to lose
   SetState(TokenState::kFailed, Why(error), Failure::kLost);
 }
 

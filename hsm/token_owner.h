@@ -41,10 +41,10 @@ class TokenOwner final : public TokenControl {
 
   // A cheap look at the token (C_GetSessionInfo on a pooled session, login state); recovers what it
   // can and updates the state. Blocks; call it now and then on a lane of its own.
-  Status Probe();
+  Status Probe() override;
   // The state becomes Failed because a call did not come back within its time; the next call that
   // comes back mends it.
-  void ReportHang();
+  void ReportHang() override;
 
   // Called after sessions and keys were rebuilt: whoever holds an EVP_PKEY takes it up anew. Called
   // on the thread that rebuilt, with no lock held.
