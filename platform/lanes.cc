@@ -128,36 +128,39 @@ bool Lane::Stop(Duration grace) {
 namespace lanes_internal {
 namespace {
 
+enum class Outcome { kDone, kDeadline, kFull };
+
 // One wait for one job. Owned by the timer's handler; the lane's thread has a weak reference, so
 // that a job which ends after its deadline (or after the io_context) finds nothing to complete.
 template <class Handler>
 class Hopping : public std::enable_shared_from_this<Hopping<Handler>> {
  public:
-  explicit Hopping(Handler handler)
+  Hopping(Handler handler, bool& full)
       : handler_(std::move(handler)),
         executor_(asio::get_associated_executor(handler_)),
-        timer_(executor_) {}
+        timer_(executor_),
+        full_(full) {}
 
   // On the coroutine's executor. The pending timer is the work guard that keeps the io_context
-  // running.
-  void Start(Lane& lane, std::function<void()> job, Duration limit, bool& full) {
+  // running. Once it waits, another thread of the io_context may complete and free the coroutine:
+  // nothing of it is touched below.
+  void Start(Lane& lane, std::function<void()> job, Duration limit) {
     timer_.expires_after(
         std::clamp<Duration>(limit, Duration::zero(), std::chrono::hours(24 * 365)));
     timer_.async_wait([self = this->shared_from_this()](const boost::system::error_code& error) {
-      if (!error) self->Complete(false);
+      if (!error) self->Complete(Outcome::kDeadline);
     });
-    // The timer waits before the job can end: nobody but the winner of Complete() touches it again.
-    if (lane.TryPost([job = std::move(job), waiting = this->weak_from_this()]() mutable {
+    const bool posted =
+        lane.TryPost([job = std::move(job), waiting = this->weak_from_this()]() mutable {
           Run(job);
           if (auto self = waiting.lock()) {
             const auto executor = self->executor_;
-            asio::post(executor, [self = std::move(self)] { self->Complete(true); });
+            asio::post(executor, [self = std::move(self)] { self->Complete(Outcome::kDone); });
           }
-        })) {
-      return;
+        });
+    if (!posted) {
+      asio::post(executor_, [self = this->shared_from_this()] { self->Complete(Outcome::kFull); });
     }
-    full = true;
-    asio::post(executor_, [self = this->shared_from_this()] { self->Complete(false); });
   }
 
  private:
@@ -170,17 +173,20 @@ class Hopping : public std::enable_shared_from_this<Hopping<Handler>> {
     job = nullptr;  // what the job holds dies before its waiter goes on, or with it
   }
 
-  // On the coroutine's executor, twice at most: by the job's end and by the deadline.
-  void Complete(bool done) {
+  // On the coroutine's executor, twice at most. The first wins; it alone touches the timer and the
+  // coroutine.
+  void Complete(Outcome outcome) {
     if (completed_.exchange(true)) return;
     timer_.cancel();
+    full_ = outcome == Outcome::kFull;
     Handler handler = std::move(handler_);
-    std::move(handler)(done);
+    std::move(handler)(outcome == Outcome::kDone);
   }
 
   Handler handler_;
-  asio::associated_executor_t<Handler> executor_;
+  const asio::associated_executor_t<Handler> executor_;
   asio::steady_timer timer_;
+  bool& full_;  // in the coroutine's frame
   std::atomic<bool> completed_ = false;
 };
 
@@ -190,7 +196,7 @@ asio::awaitable<bool> Hop(Lane& lane, std::function<void()> job, Duration limit,
   return asio::async_initiate<const asio::use_awaitable_t<>, void(bool)>(
       [&lane, job = std::move(job), limit, &full](auto handler) mutable {
         using Wait = Hopping<decltype(handler)>;
-        std::make_shared<Wait>(std::move(handler))->Start(lane, std::move(job), limit, full);
+        std::make_shared<Wait>(std::move(handler), full)->Start(lane, std::move(job), limit);
       },
       asio::use_awaitable);
 }

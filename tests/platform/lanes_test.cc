@@ -256,7 +256,7 @@ asio::awaitable<void> Hammer(Lane& lane, int rounds, Duration limit, std::atomic
 
 TEST(Lanes, DeadlinesThatMeetTheEndOfTheJobCompleteOnce) {
   asio::io_context io;
-  Lane lane("work", 2, 64);
+  Lane lane("work", 2, 4);  // often full, which must not meet the deadline either
   std::atomic<int> done = 0;
   std::atomic<int> failed = 0;
   for (int i = 0; i < 16; ++i) {
@@ -285,7 +285,6 @@ TEST(Lanes, AHopIsCheap) {
   EXPECT_EQ(done, 8 * kRounds);
   EXPECT_EQ(failed, 0);
   RecordProperty("hops_per_second", static_cast<int>(8 * kRounds / spent.count()));
-  std::printf("%.0f hops/s\n", 8 * kRounds / spent.count());
 }
 
 TEST(Lanes, TheDestructorRunsWhatIsQueued) {
