@@ -1,0 +1,179 @@
+#include "rpc/http_rules.h"
+
+#include "platform/encoding.h"
+#include "platform/logging.h"
+#include "rpc/http_response.h"
+#include "rpc/json_rpc.h"
+
+namespace signet::rpc {
+
+namespace {
+
+constexpr char kSpeakRpc[] = "Send JSON-RPC 2.0 with POST /rpc, or GET /health/state.";
+
+Refusal Refuse(int status, Kind kind, std::string word, std::string detail, std::string remedy) {
+  Refusal refusal;
+  refusal.status = status;
+  refusal.error = MakeError(kind, std::move(word), std::move(detail), std::move(remedy));
+  return refusal;
+}
+
+bool EqualsIgnoringCase(std::string_view a, std::string_view lower) {
+  if (a.size() != lower.size()) return false;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    const char c = a[i] >= 'A' && a[i] <= 'Z' ? static_cast<char>(a[i] - 'A' + 'a') : a[i];
+    if (c != lower[i]) return false;
+  }
+  return true;
+}
+
+std::string_view Trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// application/json, with no parameter but charset=utf-8.
+bool IsJson(std::string_view type) {
+  if (type == "application/json") return true;
+  const std::size_t semicolon = type.find(';');
+  if (!EqualsIgnoringCase(Trim(type.substr(0, semicolon)), "application/json")) return false;
+  if (semicolon == std::string_view::npos) return true;
+  const std::string_view parameter = Trim(type.substr(semicolon + 1));
+  return parameter.empty() || EqualsIgnoringCase(parameter, "charset=utf-8") ||
+         EqualsIgnoringCase(parameter, "charset=\"utf-8\"");
+}
+
+bool IsKey(std::string_view key) {
+  if (key.size() > 128) return false;
+  for (const char c : key) {
+    if (c < 0x21 || c > 0x7e) return false;
+  }
+  return true;
+}
+
+std::optional<Refusal> CheckHost(const HttpRequest& request, const Requester& requester) {
+  if (requester.hosts == nullptr) return std::nullopt;
+  if (!request.has_host) {
+    return Refuse(400, Kind::kUsage, "HOST_MISSING", "the request names no host",
+                  "Send a Host field with the appliance's name.");
+  }
+  if (!requester.hosts->Allows(request.host, requester.own_address)) {
+    return Refuse(421, Kind::kUsage, "HOST_UNKNOWN",
+                  "this appliance is not called '" + EscapeLine(request.host, 128) + "'",
+                  "Use the appliance's own name or address.");
+  }
+  if (!request.origin.empty() &&
+      !requester.hosts->AllowsOrigin(request.origin, requester.own_address)) {
+    return Refuse(403, Kind::kDenied, "ORIGIN_REFUSED", "requests of other sites are not served",
+                  "Use the appliance's own pages or a program.");
+  }
+  return std::nullopt;
+}
+
+Refusal WrongMethod(std::string_view allow) {
+  Refusal refusal = Refuse(405, Kind::kUsage, "METHOD_NOT_ALLOWED",
+                           "this path is not served with this HTTP method", kSpeakRpc);
+  refusal.allow = allow;
+  return refusal;
+}
+
+std::optional<Refusal> CheckRole(const Peer& peer) {
+  if (peer.role != services::Role::kNone) return std::nullopt;
+  std::string who = peer.actor;
+  if (peer.local) who += " (process " + std::to_string(peer.pid) + ")";
+  if (peer.actor == "anonymous") who = "a client without a certificate";
+  return Refuse(403, Kind::kDenied, "ACCESS_DENIED", who + " has no role here",
+                peer.local ? "Have an administrator add your user to a group with a role."
+                           : "Use a client certificate that the appliance's configuration lists.");
+}
+
+}  // namespace
+
+std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& requester) {
+  if (auto refusal = CheckHost(request, requester)) return refusal;
+  const std::string_view target = request.target;
+  if (target == "/health/ready" || target == "/health/alive" || target == "/health/state") {
+    if (request.method != HttpRequest::Method::kGet) return WrongMethod("GET");
+    if (request.has_body) {
+      return Refuse(400, Kind::kUsage, "BODY_REFUSED", "a GET request has no body here", kSpeakRpc);
+    }
+    return std::nullopt;
+  }
+  if (target != "/rpc") {
+    return Refuse(404, Kind::kNotFound, "PATH_NOT_FOUND", "there is nothing at this path",
+                  kSpeakRpc);
+  }
+  if (request.method != HttpRequest::Method::kPost) return WrongMethod("POST");
+  if (auto refusal = CheckRole(*requester.peer)) return refusal;
+  if (!IsJson(request.content_type)) {
+    return Refuse(415, Kind::kUsage, "CONTENT_TYPE_REFUSED",
+                  "the body must be application/json in UTF-8",
+                  "Send the field 'Content-Type: application/json'.");
+  }
+  if (!IsKey(request.idempotency_key)) {
+    return Refuse(400, Kind::kUsage, "IDEMPOTENCY_KEY_INVALID",
+                  "an idempotency key is 1 to 128 visible ASCII characters",
+                  "Use, for example, a UUID.");
+  }
+  return std::nullopt;
+}
+
+Refusal RefusalOf(HttpReader::Step step) {
+  switch (step) {
+    case HttpReader::Step::kHeaderTooLarge:
+      return Refuse(431, Kind::kUsage, "HEADER_TOO_LARGE", "the head of the request is too large",
+                    "Send less than 16 KiB of header fields.");
+    case HttpReader::Step::kTargetTooLong:
+      return Refuse(414, Kind::kUsage, "TARGET_TOO_LONG", "the path of the request is too long",
+                    kSpeakRpc);
+    case HttpReader::Step::kBodyTooLarge:
+      return Refuse(413, Kind::kUsage, "BODY_TOO_LARGE", "the body of the request is too large",
+                    "Send at most 4 MiB in one request.");
+    default:
+      return Refuse(400, Kind::kUsage, "HTTP_INVALID",
+                    "this is no HTTP/1.1 request, or its framing is ambiguous", kSpeakRpc);
+  }
+}
+
+void WriteRefusal(const Refusal& refusal, std::string_view request_id, std::string& out) {
+  WriteError(nullptr, CodeOf(refusal.error), refusal.error, request_id, out);
+}
+
+HealthAnswer HealthOf(std::string_view target, const ApplianceView& view) {
+  if (target == "/health/ready") {
+    if (view.ready()) return {200, R"({"ready":true})"};
+    return {503, R"({"ready":false})"};
+  }
+  if (target == "/health/alive") return {200, R"({"alive":true})"};
+  switch (view.token_state()) {
+    case hsm::TokenState::kUnprovisioned:
+      return {200, R"({"state":"unprovisioned"})"};
+    case hsm::TokenState::kLocked:
+      return {200, R"({"state":"locked"})"};
+    case hsm::TokenState::kOperational:
+      return {200, R"({"state":"operational"})"};
+    case hsm::TokenState::kFailed:
+      break;
+  }
+  return {200, R"({"state":"failed"})"};
+}
+
+void LogAccess(const Peer& peer, const HttpRequest& request, int status,
+               std::string_view request_id) {
+  std::string line = peer.actor + " " + peer.origin + " " + EscapeLine(request.target, 128) + " " +
+                     std::to_string(status) + " ";
+  Log(LogLevel::kDebug, line.append(request_id));
+}
+
+std::string DescribeException(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception of an unknown type";
+  }
+}
+
+}  // namespace signet::rpc

@@ -1,0 +1,49 @@
+// What a request's head must look like, by path and peer, and how refusals are written. Pure.
+#pragma once
+
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "platform/error.h"
+#include "rpc/appliance_view.h"
+#include "rpc/authentication.h"
+#include "rpc/host_filter.h"
+#include "rpc/http_reader.h"
+
+namespace signet::rpc {
+
+// A request that is not let in. The connection ends after it.
+struct Refusal {
+  int status = 400;
+  Error error;
+  std::string_view allow;  // methods, for 405
+};
+
+struct Requester {
+  const Peer* peer = nullptr;
+  std::string_view own_address;       // of this end, on TCP
+  const HostFilter* hosts = nullptr;  // null: Host is not checked (Unix socket)
+};
+
+// 404, 405, 415, 421, 403 (no role, strange origin), 400. Nothing of the body has been read yet.
+std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& requester);
+
+// For a step of the reader that is an end: 400, 413, 414, 431.
+Refusal RefusalOf(HttpReader::Step step);
+
+// Appends a JSON-RPC error with id null.
+void WriteRefusal(const Refusal& refusal, std::string_view request_id, std::string& out);
+
+struct HealthAnswer {
+  int status;
+  std::string_view body;
+};
+HealthAnswer HealthOf(std::string_view target, const ApplianceView& view);
+
+void LogAccess(const Peer& peer, const HttpRequest& request, int status,
+               std::string_view request_id);
+std::string DescribeException(const std::exception_ptr& failure);
+
+}  // namespace signet::rpc

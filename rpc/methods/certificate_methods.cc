@@ -1,0 +1,79 @@
+#include "rpc/methods/methods.h"
+#include "services/certificates.h"
+
+namespace signet::rpc {
+
+namespace api = services::api;
+
+namespace {
+
+void AddCsrMethods(MethodTable& table, services::Certificates& certificates) {
+  table.Add(MakeMethod<api::GenerateRequest, api::Change>(
+      {"csr.generate", "Makes a key in the token and a CSR for a purpose.", Access::kOperate,
+       TokenNeed::kOperational, Effect::kChange},
+      [&certificates](Call call, api::GenerateRequest request) {
+        return certificates.GenerateCsr(std::move(call.context), std::move(call.operation),
+                                        std::move(request));
+      }));
+  table.Add(MakeMethod<api::PageRequest, api::Page<api::CsrInfo>>(
+      {"csr.list", "CSRs that wait for a certificate, oldest first.", Access::kRead},
+      [&certificates](Call, api::PageRequest request) {
+        return AtOnce(certificates.ListCsrs(request));
+      }));
+  table.Add(
+      MakeMethod<api::IdRequest, api::CsrInfo>({"csr.show", "One pending CSR.", Access::kRead},
+                                               [&certificates](Call, api::IdRequest request) {
+                                                 return AtOnce(certificates.ShowCsr(request.id));
+                                               }));
+  table.Add(MakeMethod<api::CsrDownloadRequest, api::Download>(
+      {"csr.download", "A pending CSR as a file: by id, or the newest of a purpose.",
+       Access::kRead},
+      [&certificates](Call, api::CsrDownloadRequest request) {
+        return AtOnce(certificates.DownloadCsr(request));
+      }));
+  table.Add(MakeMethod<api::IdRequest, api::Change>(
+      {"csr.discard", "Drops a pending CSR and destroys its key.", Access::kOperate,
+       TokenNeed::kOperational, Effect::kChange},
+      [&certificates](Call call, api::IdRequest request) {
+        return certificates.DiscardCsr(std::move(call.context), std::move(call.operation),
+                                       std::move(request));
+      }));
+}
+
+}  // namespace
+
+void AddCertificateMethods(MethodTable& table, services::Certificates& certificates) {
+  table.Add(MakeMethod<api::Empty, api::Page<api::CertificateInfo>>(
+      {"certificate.list", "The identity of every purpose.", Access::kRead},
+      [&certificates](Call, api::Empty) {
+        return AtOnce<api::Page<api::CertificateInfo>>(certificates.List());
+      }));
+  table.Add(MakeMethod<api::PurposeRequest, api::CertificateInfo>(
+      {"certificate.show", "The identity of one purpose.", Access::kRead},
+      [&certificates](Call, api::PurposeRequest request) {
+        return AtOnce(certificates.Show(request.purpose));
+      }));
+  table.Add(MakeMethod<api::GenerateRequest, api::Change>(
+      {"certificate.generate",
+       "Makes a key in the token and a self-signed certificate that replaces the current one.",
+       Access::kOperate, TokenNeed::kOperational, Effect::kChange},
+      [&certificates](Call call, api::GenerateRequest request) {
+        return certificates.Generate(std::move(call.context), std::move(call.operation),
+                                     std::move(request));
+      }));
+  table.Add(MakeMethod<api::DownloadRequest, api::Download>(
+      {"certificate.download", "The current certificate of a purpose as a file.", Access::kRead},
+      [&certificates](Call, api::DownloadRequest request) {
+        return AtOnce(certificates.Download(request));
+      }));
+  table.Add(MakeMethod<api::UploadRequest, api::Change>(
+      {"certificate.upload", "Takes in the certificate that a CA signed for a pending CSR.",
+       Access::kOperate, TokenNeed::kOperational, Effect::kChange},
+      [&certificates](Call call, api::UploadRequest request) {
+        return certificates.Upload(std::move(call.context), std::move(call.operation),
+                                   std::move(request));
+      }));
+  AddCsrMethods(table, certificates);
+}
+
+}  // namespace signet::rpc

@@ -1,0 +1,40 @@
+// The table of methods: one row for each, over the services.
+#pragma once
+
+#include <functional>
+
+#include "rpc/method.h"
+#include "services/api.h"
+
+namespace signet::services {
+class Audit;
+class Certificates;
+class Keys;
+class TrustStores;
+}  // namespace signet::services
+
+namespace signet::rpc {
+
+struct Services {
+  services::Certificates& certificates;
+  services::TrustStores& trust;
+  services::Keys& keys;
+  services::Audit& audit;
+  std::function<services::api::StatusAnswer()> status;  // never blocks
+};
+
+// What `services` refers to outlives the table's calls.
+MethodTable AllMethods(const Services& services);
+
+void AddCertificateMethods(MethodTable& table, services::Certificates& certificates);
+void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
+void AddKeyMethods(MethodTable& table, services::Keys& keys);
+void AddApplianceMethods(MethodTable& table, const Services& services);
+
+// For handlers that answer at once.
+template <class T>
+boost::asio::awaitable<Result<T>> AtOnce(Result<T> result) {
+  co_return result;
+}
+
+}  // namespace signet::rpc

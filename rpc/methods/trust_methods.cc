@@ -1,0 +1,28 @@
+#include "rpc/methods/methods.h"
+#include "services/trust_stores.h"
+
+namespace signet::rpc {
+
+namespace api = services::api;
+
+void AddTrustMethods(MethodTable& table, services::TrustStores& trust) {
+  table.Add(MakeMethod<api::TrustListRequest, api::Page<api::TrustInfo>>(
+      {"trust.list", "Entries of one trust store, or of all.", Access::kRead},
+      [&trust](Call, api::TrustListRequest request) { return AtOnce(trust.List(request)); }));
+  table.Add(MakeMethod<api::TrustShowRequest, api::TrustInfo>(
+      {"trust.show", "One entry, by its fingerprint or the beginning of it.", Access::kRead},
+      [&trust](Call, api::TrustShowRequest request) { return AtOnce(trust.Show(request)); }));
+  table.Add(MakeMethod<api::TrustDownloadRequest, api::Download>(
+      {"trust.download", "All certificates of a trust store as one PEM file.", Access::kRead},
+      [&trust](Call, api::TrustDownloadRequest request) {
+        return AtOnce(trust.Download(request));
+      }));
+  table.Add(MakeMethod<api::TrustUploadRequest, api::Change>(
+      {"trust.upload", "Stores a CA chain (any order, all or nothing) or a pinned certificate.",
+       Access::kOperate, TokenNeed::kNone, Effect::kChange},
+      [&trust](Call call, api::TrustUploadRequest request) {
+        return trust.Upload(std::move(call.context), std::move(call.operation), std::move(request));
+      }));
+}
+
+}  // namespace signet::rpc
