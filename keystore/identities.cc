@@ -176,6 +176,7 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
   SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
   Failpoint("store.committed");
   operation.detail = record.detail;
+  installed_(purpose);
   DestroyAfterCommit(operation, record.destroy, result.findings);
   return result;
 }
@@ -298,6 +299,7 @@ Result<ChangeResult> Identities::Upload(Operation& operation, const std::string&
   SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
   Failpoint("store.committed");
   operation.detail = record.detail;
+  installed_(purpose);
   DestroyAfterCommit(operation, record.destroy, result.findings);
   return result;
 }

@@ -57,6 +57,12 @@ class Identities {
   Identities(const Catalogue& catalogue, const NodeNames& names, State& state, Committer& committer,
              hsm::Token& token, const Clock& clock);
 
+  // Called at the end of each change of a purpose's current identity, on the thread that changed
+  // it. Register before changes begin.
+  void OnInstalled(std::function<void(const Purpose&)> callback) {
+    installed_ = std::move(callback);
+  }
+
   // Each changes the token and the store, or neither. Errors of the plan (plan.h), the token and
   // the store.
   Result<ChangeResult> GenerateSelfSigned(Operation& operation, const IdentityRequest& request);
@@ -104,6 +110,7 @@ class Identities {
   hsm::Token& token_;
   const Clock& clock_;
   x509::Rehearsal rehearsal_;
+  std::function<void(const Purpose&)> installed_ = [](const Purpose&) {};
   std::mutex uses_mutex_;
   std::map<std::string, std::int64_t> uses_;  // by key id
 };

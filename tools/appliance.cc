@@ -1,0 +1,241 @@
+#include "tools/appliance.h"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+
+#include "keystore/catalogue.h"
+#include "keystore/format.h"
+#include "keystore/identities.h"
+#include "keystore/node_log.h"
+#include "keystore/store/sqlite_store.h"
+#include "keystore/trust.h"
+#include "platform/logging.h"
+#include "rpc/methods/methods.h"
+#include "rpc/server.h"
+#include "services/audit.h"
+#include "services/caretaker.h"
+#include "services/certificates.h"
+#include "services/keys.h"
+#include "services/trust_stores.h"
+
+namespace signet::tools {
+
+namespace asio = boost::asio;
+
+namespace {
+
+constexpr Duration kStopGrace = std::chrono::seconds(5);
+constexpr Duration kExclusiveWait = std::chrono::seconds(2);
+
+Result<keystore::Catalogue> ReadCatalogue(const Config& config, FileSystem& files) {
+  if (config.catalogue_file.empty()) return keystore::LoadCatalogue(config.product);
+  SIGNET_TRY(CheckOwnFile(files, config.catalogue_file, false));
+  SIGNET_TRY(std::string text, files.Read(config.catalogue_file, 1u << 20));
+  return keystore::ParseCatalogue(text, config.catalogue_file);
+}
+
+}  // namespace
+
+// In the order of construction; lanes are destroyed before what their jobs use.
+struct Appliance::Parts {
+  Config config;
+  std::unique_ptr<FileSystem> files = MakeFileSystem();
+  std::unique_ptr<Clock> clock = MakeSystemClock();
+  WallTime started = clock->Now();
+  keystore::Catalogue catalogue;
+  std::unique_ptr<keystore::NodeLog> log;
+  std::unique_ptr<keystore::Store> store;
+  std::unique_ptr<keystore::State> state;
+  std::unique_ptr<hsm::TokenOwner> token;
+  std::unique_ptr<keystore::Committer> committer;
+  std::unique_ptr<keystore::Identities> identities;
+  std::unique_ptr<keystore::Trust> trust;
+  std::unique_ptr<services::Changes> changes;
+  std::unique_ptr<services::Caretaker> caretaker;
+  std::unique_ptr<services::Certificates> certificates;
+  std::unique_ptr<services::TrustStores> trust_stores;
+  std::unique_ptr<services::Keys> keys;
+  std::unique_ptr<services::Audit> audit;
+  asio::io_context loop{1};
+  std::unique_ptr<rpc::Server> server;
+  std::mutex
+      listener_mutex;  // the listener is told from the lanes' threads while the server may go away
+  Lane store_lane{"store", 1, 256};
+  Lane change_lane{"change", 1, 64};
+  Lane sign_lane{"sign", 2, 256};
+  Lane probe_lane{"probe", 1, 2};
+
+  Status OpenState(bool create);
+  Status OpenToken();
+  void MakeServices(std::set<std::string> leftovers);
+  Status OpenServer();
+  void RefreshTls();
+  services::api::StatusAnswer Describe() const;
+  asio::awaitable<void> StopAll();
+  bool StopLanes();
+};
+
+Status Appliance::Parts::OpenState(bool create) {
+  SIGNET_TRY(catalogue, ReadCatalogue(config, *files));
+  if (create) {
+    SIGNET_TRY(files->MakeDirectory(config.state_directory, 0700));
+  }
+  const std::string folder = config.state_directory + "/";
+  SIGNET_TRY(log, keystore::NodeLog::Open(folder + "node.db", create, *clock));
+  SIGNET_TRY(store, keystore::OpenSqliteStore(folder + "store.db", create));
+  SIGNET_TRY(keystore::OpenFormat(*store, catalogue.product, config.names.cluster,
+                                  keystore::Migrations()));
+  SIGNET_TRY(state, keystore::State::Open(
+                        *store, keystore::Layout(config.names.cluster, config.names.node)));
+  return Ok();
+}
+
+Status Appliance::Parts::OpenToken() {
+  SIGNET_TRY(token, hsm::TokenOwner::Open(config.token, *files, *clock, log->throttle()));
+  committer = std::make_unique<keystore::Committer>(*state);
+  identities = std::make_unique<keystore::Identities>(catalogue, config.names, *state, *committer,
+                                                      token->token(), *clock);
+  trust = std::make_unique<keystore::Trust>(catalogue, config.names, *state, *committer, *clock);
+  // Whatever changes the listener's certificate or its key's handle leads here, on the thread that
+  // changed it.
+  identities->OnInstalled([this](const keystore::Purpose& purpose) {
+    if (purpose.tls_listener) RefreshTls();
+  });
+  token->OnRebuild([this] { RefreshTls(); });
+  token->SetExclusive([this](std::function<void()> reload) {
+    std::lock_guard lock(listener_mutex);
+    if (server == nullptr || server->tls() == nullptr) return reload(), true;
+    return server->tls()->RunExclusive(std::move(reload), kExclusiveWait);
+  });
+  return Ok();
+}
+
+void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
+  changes = std::make_unique<services::Changes>(
+      *log, store_lane, *clock,
+      [this](const std::string& operation) { committer->Forget(operation); });
+  caretaker = std::make_unique<services::Caretaker>(
+      services::Caretaker::Parts{catalogue, config.names, *state, *identities, *committer, *log,
+                                 *changes, *token, change_lane, store_lane, probe_lane},
+      std::move(leftovers));
+  certificates = std::make_unique<services::Certificates>(
+      catalogue, config.names, *state, *identities, change_lane, config.token.uri);
+  trust_stores = std::make_unique<services::TrustStores>(catalogue, *state, *trust, store_lane);
+  keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
+  audit = std::make_unique<services::Audit>(*log, store_lane);
+}
+
+Status Appliance::Parts::OpenServer() {
+  rpc::ServerOptions options;
+  options.local.path = config.socket;
+  options.local.group = config.socket_group;
+  options.roles = config.roles;
+  options.clients = config.clients;
+  if (config.listen) {
+    rpc::TlsOptions tls;
+    tls.address = config.listen->first;
+    tls.port = config.listen->second;
+    tls.hosts = {config.names.node};
+    options.tls = std::move(tls);
+  }
+  rpc::ApplianceView view;
+  view.token_state = [this] { return token->Info().state; };
+  view.ready = [this] {
+    return caretaker->Ready() && token->Info().state == hsm::TokenState::kOperational;
+  };
+  rpc::Services services{*certificates, *trust_stores, *keys, *audit,
+                         [this] { return Describe(); }};
+  SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
+             rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services),
+                               rpc::RunnerOf(*changes), std::move(view), *clock));
+  std::lock_guard lock(listener_mutex);
+  server = std::move(opened);
+  return Ok();
+}
+
+void Appliance::Parts::RefreshTls() {
+  Result<keystore::TlsMaterial> material = identities->Tls();
+  std::lock_guard lock(listener_mutex);
+  if (server == nullptr || server->tls() == nullptr) return;
+  if (material) {
+    server->tls()->UseIdentity(
+        {std::move(material.value().chain), std::move(material.value().key)});
+  } else {
+    Log(LogLevel::kWarning, "the TLS listener has no identity: " + material.error().ToString());
+  }
+}
+
+services::api::StatusAnswer Appliance::Parts::Describe() const {
+  const hsm::TokenInfo info = token->Info();
+  const services::Caretaker::Report report = caretaker->Progress();
+  const auto snapshot = state->Now();
+  services::api::StatusAnswer answer;
+  answer.state = std::string(services::TokenStateName(info.state));
+  answer.reason = info.reason;
+  answer.product = catalogue.product;
+  answer.cluster = config.names.cluster;
+  answer.node = config.names.node;
+  answer.version = SIGNET_VERSION;
+  answer.format = keystore::kFormatVersion;
+  answer.started = started;
+  answer.identities = report.made;
+  answer.identities_wanted = report.wanted;
+  answer.progress = report.progress;
+  answer.pending_csrs = static_cast<std::int64_t>(snapshot->csrs.size());
+  answer.trust_entries = static_cast<std::int64_t>(snapshot->TrustEntryCount());
+  answer.socket = config.socket;
+  answer.url = server->url();
+  answer.recovered = report.recovered;
+  answer.warnings = report.warnings;
+  return answer;
+}
+
+asio::awaitable<void> Appliance::Parts::StopAll() {
+  caretaker->Stop();
+  co_await server->Stop();
+}
+
+bool Appliance::Parts::StopLanes() {
+  bool stopped = true;
+  for (Lane* lane : {&probe_lane, &sign_lane, &change_lane, &store_lane})
+    stopped = lane->Stop(kStopGrace) && stopped;
+  return stopped;
+}
+
+Appliance::Appliance(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Appliance::~Appliance() = default;
+
+Result<std::unique_ptr<Appliance>> Appliance::Open(Config config, bool create_state) {
+  auto parts = std::make_unique<Parts>();
+  parts->config = std::move(config);
+  SIGNET_TRY(parts->OpenState(create_state));
+  SIGNET_TRY(std::vector<keystore::JournalEntry> pending, parts->log->Pending());
+  std::set<std::string> leftovers;
+  for (const keystore::JournalEntry& entry : pending) leftovers.insert(entry.id);
+  SIGNET_TRY(parts->OpenToken());
+  parts->MakeServices(std::move(leftovers));
+  SIGNET_TRY(parts->OpenServer());
+  return std::unique_ptr<Appliance>(new Appliance(std::move(parts)));
+}
+
+bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
+  Parts& parts = *parts_;
+  asio::signal_set signals(parts.loop, SIGTERM, SIGINT);
+  signals.async_wait([&parts](const boost::system::error_code& error, int) {
+    if (!error) asio::co_spawn(parts.loop, parts.StopAll(), asio::detached);
+  });
+  if (parts.token->Info().state == hsm::TokenState::kOperational) parts.RefreshTls();
+  parts.server->Start();
+  asio::co_spawn(parts.loop, parts.caretaker->Run(), asio::detached);
+  ready({parts.config.socket, parts.server->url()});
+  parts.loop.run();
+  const bool stopped = parts.StopLanes();
+  std::lock_guard lock(parts.listener_mutex);
+  if (stopped) parts.server.reset();
+  return stopped;
+}
+
+}  // namespace signet::tools

@@ -1,0 +1,35 @@
+// The daemon's configuration file (signet.toml). Paths are relative to the file's folder. A key
+// that is not known is refused.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "hsm/token_owner.h"
+#include "keystore/node.h"
+#include "platform/files.h"
+#include "rpc/appliance_view.h"
+
+namespace signet::tools {
+
+struct Config {
+  std::string product;         // imp | cucm, or empty when `catalogue` names a file
+  std::string catalogue_file;  // a third product's catalogue
+  keystore::NodeNames names;
+  std::string state_directory;
+  hsm::TokenConfig token;
+  std::string socket, socket_group;
+  std::optional<std::pair<std::string, std::uint16_t>> listen;  // address, port; none: no TLS side
+  rpc::LocalRoles roles;
+  std::vector<rpc::ClientCertificate> clients;
+  std::string log_level = "info";
+};
+
+// kUsage CONFIG_INVALID with line and column of every problem; kRefused UNSAFE_FILE when others may
+// write the file.
+Result<Config> LoadConfig(const std::string& path, FileSystem& files);
+
+// "127.0.0.1:8443", "[::1]:0"; kUsage LISTEN_ADDRESS_INVALID.
+Result<std::pair<std::string, std::uint16_t>> ParseListen(std::string_view text);
+
+}  // namespace signet::tools
