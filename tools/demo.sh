@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# tools/demo.sh [--keep]: the main job on a throw-away appliance: CSRs, a CA, the chain into the trust
+# stores, the signed certificates, and a TLS listener that serves the new chain with a key that never
+# left the token. --keep leaves the appliance running in build/demo; the next --keep goes on with it.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+keep=false
+case "${1:-}" in
+  --keep) keep=true ;;
+  "") ;;
+  *) echo "usage: tools/demo.sh [--keep]" >&2; exit 2 ;;
+esac
+
+say() { printf '\n== %s\n' "$*"; }
+run() { printf '$ %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,:=/@%+-]\{1,\}\)'/\1/g"; "$@"; }
+get() { python3 -c 'import json, sys; v = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
+served() {  # what the listener presents now: fingerprint and issuer of the leaf
+  openssl s_client -connect "${url#https://}" </dev/null 2>/dev/null |
+    openssl x509 -noout -fingerprint -sha256 -issuer
+}
+
+tools/build.sh release
+bin=$PWD/build/release/bin
+PATH=$bin:$PATH
+if $keep; then dir=$PWD/build/demo; else dir=$(mktemp -d "${TMPDIR:-/tmp}/signet-demo.XXXXXX"); fi
+mkdir -p "$dir"
+pid_file=$dir/demo.pid ready=$dir/demo.ready log=$dir/demo.log ca=$dir/demo-ca
+alive() { [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
+stop() {
+  if alive; then
+    kill "$(cat "$pid_file")"
+    for _ in $(seq 100); do alive || break; sleep 0.1; done
+  fi
+  rm -rf "$dir"
+}
+$keep || trap stop EXIT
+
+say "The appliance: signetd --dev $dir (product imp, token: SoftHSM)"
+if ! alive; then
+  setsid nohup signetd --dev "$dir" >"$ready" 2>"$log" </dev/null &
+  echo $! >"$pid_file"
+  for _ in $(seq 300); do { [ -s "$ready" ] || ! alive; } && break; sleep 0.1; done
+  [ -s "$ready" ] || { echo "signetd did not start:" >&2; tail -n 20 "$log" >&2; exit 1; }
+fi
+cat "$ready"
+SIGNET_SOCKET=$(get 'v["socket"]' <"$ready") url=$(get 'v["url"]' <"$ready")
+export SIGNET_SOCKET
+unset SIGNET_URL SIGNET_OUTPUT
+
+say "First boot makes an identity for every purpose, its key in the token"
+for _ in $(seq 600); do
+  progress=$(signet --output json status | get 'v["progress"]')
+  [ -n "$progress" ] || break
+  echo "   $progress"
+  sleep 1
+done
+run signet certificate list
+before=$(served)
+
+say "A throw-away CA, made by openssl: root -> intermediate 1 -> intermediate 2"
+mkdir -p "$ca"
+cd "$ca"
+issue() {  # NAME CN [ISSUER]
+  [ ! -s "$1.pem" ] || return 0
+  local by=(); [ -z "${3:-}" ] || by=(-CA "$3.pem" -CAkey "$3.key")
+  run openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -keyout "$1.key" -out "$1.pem" \
+    -days 3650 -subj "/O=Signet demo/CN=$2" "${by[@]}" \
+    -addext keyUsage=critical,keyCertSign,cRLSign 2>/dev/null
+}
+issue root "Demo Root"
+issue int1 "Demo Intermediate 1" root
+issue int2 "Demo Intermediate 2" int1
+
+say "CSRs for tomcat (RSA) and cup-xmpp-ECDSA (EC); the CA signs them, keeping their extensions"
+printf 'subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n' >ids.cnf
+for purpose in tomcat cup-xmpp-ECDSA; do
+  run signet csr generate "$purpose"
+  run signet csr download "$purpose" -o ./
+  file=${purpose/-ECDSA/_ECDSA}  # files are named so (SPEC W5)
+  run openssl x509 -req -in "$file.csr" -CA int2.pem -CAkey int2.key -days 365 -copy_extensions copy \
+    -extfile ids.cnf -out "$file.pem"
+done
+
+say "The chain goes into the trust stores first, then the certificates"
+for store in tomcat-trust cup-xmpp-trust; do
+  run signet trust upload "$store" root.pem int1.pem int2.pem --yes --description "Demo CA" \
+    --predecessor "" --predecessor "Demo Root" --predecessor "Demo Intermediate 1"
+done
+run signet certificate upload tomcat tomcat.pem --yes
+run signet certificate upload cup-xmpp-ECDSA cup-xmpp_ECDSA.pem --yes
+run signet certificate list
+
+say "The daemon's own TLS listener serves the new chain, without a restart"
+for _ in $(seq 50); do after=$(served); [ "$after" = "$before" ] || break; sleep 0.2; done
+printf 'before:\n%s\nafter:\n%s\n' "$before" "$after"
+[ "$after" != "$before" ] || { echo "the listener still serves the old certificate" >&2; exit 1; }
+run openssl s_client -connect "${url#https://}" -CAfile root.pem -verify_return_error </dev/null 2>&1 |
+  grep -E '^\$|^ *[0-9] s:|i:|Verif' || { echo "the chain does not verify" >&2; exit 1; }
+
+say "Its key is in the token, and cannot leave it"
+export SOFTHSM2_CONF=$dir/softhsm2.conf PIN
+PIN=$(cat "$dir/pin")
+key=$(signet --output json key list | get '[k["id"] for k in v if k["owner"] == "tomcat current"][0]')
+run pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin env:PIN --list-objects --type privkey --id "$key" 2>/dev/null
+run signet audit verify
+
+say "How to go on"
+if $keep; then
+  cat <<TXT
+It runs (pid $(cat "$pid_file"), log $log). In this shell:
+  export PATH=$bin:\$PATH SIGNET_SOCKET=$SIGNET_SOCKET
+  signet status; signet trust list; signet audit list; signet --help
+  curl -k $url/health/state
+  kill $(cat "$pid_file")        stops it; tools/demo.sh --keep goes on with the same state
+TXT
+else
+  echo "tools/demo.sh --keep leaves such an appliance running, to try 'signet' on it."
+fi

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# Installs the Debian packages of tools/packages.txt that are missing.
+set -euo pipefail
+. "$(dirname "$0")/common.sh"
+
+if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+  echo "packages: this is no Debian system; install what tools/packages.txt names by other means" >&2
+  exit 1
+fi
+mapfile -t wanted < <(sed 's/#.*//' tools/packages.txt | awk 'NF {print $1}')
+missing=()
+for package in "${wanted[@]}"; do
+  status=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)
+  [ "$status" = installed ] || missing+=("$package")
+done
+if [ ${#missing[@]} -eq 0 ]; then
+  echo "packages: all ${#wanted[@]} are here"
+  exit 0
+fi
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+  command -v sudo >/dev/null || { echo "packages: become root and run: apt-get install ${missing[*]}" >&2; exit 1; }
+  as_root=(sudo)
+fi
+echo "packages: installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+install() {
+  quietly "installing packages" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install -y --no-install-recommends "${missing[@]}"
+}
+# The package lists may be old: fetch them when the first attempt fails.
+install 2>/dev/null || { quietly "apt-get update" "${as_root[@]}" apt-get update; install; }
