@@ -7,10 +7,10 @@
 #include <cstdio>
 #include <filesystem>
 
-#include "certs.h"
 #include "keystore/x509/lint.h"
 #include "keystore/x509/openssl_ptr.h"
-#include "profiles.h"
+#include "tests/keystore/x509/certs.h"
+#include "tests/keystore/x509/profiles.h"
 
 namespace signet::keystore::x509 {
 namespace {

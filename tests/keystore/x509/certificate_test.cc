@@ -6,7 +6,7 @@
 #include <chrono>
 #include <thread>
 
-#include "certs.h"
+#include "tests/keystore/x509/certs.h"
 
 namespace signet::keystore::x509 {
 namespace {

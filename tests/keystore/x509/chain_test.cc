@@ -4,8 +4,8 @@
 
 #include <chrono>
 
-#include "certs.h"
 #include "keystore/x509/pem.h"
+#include "tests/keystore/x509/certs.h"
 
 namespace signet::keystore::x509 {
 namespace {

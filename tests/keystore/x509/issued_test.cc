@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "certs.h"
-#include "profiles.h"
+#include "tests/keystore/x509/certs.h"
+#include "tests/keystore/x509/profiles.h"
 
 namespace signet::keystore::x509 {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-#include "certs.h"
+#include "tests/keystore/x509/certs.h"
 
 namespace signet::keystore::x509 {
 namespace {
