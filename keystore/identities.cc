@@ -156,8 +156,9 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
   Install(identity, std::move(version), record.destroy);
   transaction.Expect(layout.Identity(purpose.name), modified);
   transaction.Put(layout.Identity(purpose.name), json::serialize(ToJson(identity)));
-  PutCertificate(transaction, layout, certificate.fingerprint(), certificate.der());
-  if (!purpose.trust_store.empty()) {
+  if (purpose.trust_store.empty()) {
+    PutCertificate(transaction, layout, certificate.fingerprint(), certificate.der());
+  } else {
     TrustWriter trust(*snapshot, layout, clock_.Now());
     trust.Add(purpose.trust_store,
               {certificate, x509::EntryKind::kPinned, purpose.name + " of " + names_.node},
@@ -422,8 +423,6 @@ Result<std::vector<KeyRow>> Identities::Keys() {
     rows.push_back(
         {id, missing.key.label, missing.key.spec, missing.key.policy, missing.owner, false, 0});
   }
-  std::sort(rows.begin(), rows.end(),
-            [](const KeyRow& a, const KeyRow& b) { return a.owner < b.owner; });
   return rows;
 }
 

@@ -97,14 +97,15 @@ api::CertificateInfo Certificates::Describe(const keystore::Snapshot& snapshot,
   return info;
 }
 
-api::Page<api::CertificateInfo> Certificates::List() const {
+Result<api::Page<api::CertificateInfo>> Certificates::List(const api::PageRequest& request) const {
   const auto snapshot = state_.Now();
-  api::Page<api::CertificateInfo> page;
+  std::map<std::string, const keystore::Purpose*> rows;  // by place in the catalogue, two digits
   for (const keystore::Purpose& purpose : catalogue_.purposes) {
     if (purpose.internal || (purpose.publisher_only && !names_.publisher)) continue;
-    page.items.push_back(Describe(*snapshot, purpose));
+    rows[std::to_string(10 + rows.size())] = &purpose;
   }
-  return page;
+  auto describe = [&](const keystore::Purpose* purpose) { return Describe(*snapshot, *purpose); };
+  return MakePage<api::Page<api::CertificateInfo>>(rows, request.limit, request.cursor, describe);
 }
 
 Result<api::CertificateInfo> Certificates::Show(const std::string& name) const {

@@ -27,7 +27,7 @@ class Certificates {
         changes_(changes),
         token_uri_(std::move(token_uri)) {}
 
-  api::Page<api::CertificateInfo> List() const;
+  Result<api::Page<api::CertificateInfo>> List(const api::PageRequest& request) const;
   Result<api::CertificateInfo> Show(const std::string& purpose) const;
   Result<api::Download> Download(const api::DownloadRequest& request) const;
   boost::asio::awaitable<Result<api::Change>> Generate(

@@ -1,6 +1,7 @@
 #include "services/keys.h"
 
 #include "platform/encoding.h"
+#include "services/paging.h"
 
 namespace signet::services {
 
@@ -70,23 +71,25 @@ boost::asio::awaitable<Result<api::SelfTestAnswer>> Keys::SelfTest(RequestContex
   co_return answer;
 }
 
-boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContext context) {
+boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContext context,
+                                                                   api::PageRequest request) {
   auto job = [this] { return identities_.Keys(); };
-  SIGNET_CO_TRY(std::vector<keystore::KeyRow> rows,
+  SIGNET_CO_TRY(std::vector<keystore::KeyRow> keys,
                 co_await RunOn(changes_, std::move(job), context.limit));
-  api::Page<api::KeyInfo> page;
-  for (keystore::KeyRow& row : rows) {
+  std::map<std::string, const keystore::KeyRow*> rows;
+  for (const keystore::KeyRow& key : keys) rows[key.owner + " " + key.id] = &key;
+  auto describe = [](const keystore::KeyRow* row) {
     api::KeyInfo info;
-    info.id = std::move(row.id);
-    info.label = EscapeLine(row.label, 128);
-    info.key = std::move(row.spec);
-    info.policy = std::move(row.policy);
-    info.owner = std::move(row.owner);
-    info.on_token = row.on_token;
-    info.uses = row.uses;
-    page.items.push_back(std::move(info));
-  }
-  co_return page;
+    info.id = row->id;
+    info.label = EscapeLine(row->label, 128);
+    info.key = row->spec;
+    info.policy = row->policy;
+    info.owner = row->owner;
+    info.on_token = row->on_token;
+    info.uses = row->uses;
+    return info;
+  };
+  co_return MakePage<api::Page<api::KeyInfo>>(rows, request.limit, request.cursor, describe);
 }
 
 boost::asio::awaitable<Result<api::SignAnswer>> Keys::Sign(RequestContext context,

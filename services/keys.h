@@ -23,7 +23,8 @@ class Keys {
                                                      std::shared_ptr<keystore::Operation> operation,
                                                      api::UnlockRequest request);
   boost::asio::awaitable<Result<api::SelfTestAnswer>> SelfTest(RequestContext context);
-  boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> List(RequestContext context);
+  boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> List(RequestContext context,
+                                                               api::PageRequest request);
   boost::asio::awaitable<Result<api::SignAnswer>> Sign(RequestContext context,
                                                        api::SignRequest request);
 

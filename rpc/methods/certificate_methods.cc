@@ -43,10 +43,10 @@ void AddCsrMethods(MethodTable& table, services::Certificates& certificates) {
 }  // namespace
 
 void AddCertificateMethods(MethodTable& table, services::Certificates& certificates) {
-  table.Add(MakeMethod<api::Empty, api::Page<api::CertificateInfo>>(
+  table.Add(MakeMethod<api::PageRequest, api::Page<api::CertificateInfo>>(
       {"certificate.list", "The identity of every purpose.", Access::kRead},
-      [&certificates](Call, api::Empty) {
-        return AtOnce<api::Page<api::CertificateInfo>>(certificates.List());
+      [&certificates](Call, api::PageRequest request) {
+        return AtOnce(certificates.List(request));
       }));
   table.Add(MakeMethod<api::PurposeRequest, api::CertificateInfo>(
       {"certificate.show", "The identity of one purpose.", Access::kRead},

@@ -25,11 +25,13 @@ void AddKeyMethods(MethodTable& table, services::Keys& keys) {
       {"token.selfTest", "Tests the token's mechanisms and a sign-verify round trip.",
        Access::kOperate},
       [&keys](Call call, api::Empty) { return keys.SelfTest(std::move(call.context)); }));
-  table.Add(MakeMethod<api::Empty, api::Page<api::KeyInfo>>(
+  table.Add(MakeMethod<api::PageRequest, api::Page<api::KeyInfo>>(
       {"key.list",
        "Every private key on the token and every key that a record names, with its owner.",
        Access::kRead, TokenNeed::kOperational},
-      [&keys](Call call, api::Empty) { return keys.List(std::move(call.context)); }));
+      [&keys](Call call, api::PageRequest request) {
+        return keys.List(std::move(call.context), std::move(request));
+      }));
   table.Add(MakeMethod<api::SignRequest, api::SignAnswer>(
       {"key.sign", "Signs with the current key of a purpose, in the token.", Access::kSign,
        TokenNeed::kOperational, Effect::kUse},
