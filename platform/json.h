@@ -113,7 +113,8 @@ Status Read(const json::value& value, const std::string& pointer, T& out) {
     if (!status) return status;
     if constexpr (!std::is_base_of_v<LenientRecord, T>) {
       if (known != object.size()) {
-        for (const auto& [key, unused] : object) {
+        for (const auto& entry : object) {
+          const auto key = entry.key();  // clang 14 captures no structured binding
           bool is_known = false;
           boost::mp11::mp_for_each<Members<T>>(
               [&](auto d) { is_known = is_known || WireName(d.name) == key; });
