@@ -69,6 +69,7 @@ struct Appliance::Parts {
 
   Status OpenState(bool create);
   Status OpenToken();
+  Status CheckNewState();
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
   void RefreshTls();
@@ -112,6 +113,23 @@ Status Appliance::Parts::OpenToken() {
   return Ok();
 }
 
+Status Appliance::Parts::CheckNewState() {
+  if (token->Info().state != hsm::TokenState::kOperational) return Ok();
+  SIGNET_TRY(std::vector<hsm::TokenKey> found, token->token().List());
+  if (found.empty()) return Ok();
+  state.reset();
+  store.reset();
+  for (const char* file :
+       {"store.db", "store.db-wal", "store.db-shm", "node.db", "node.db-wal", "node.db-shm"}) {
+    SIGNET_TRY(files->Remove(config.state_directory + "/" + file));
+  }
+  return MakeError(Kind::kConflict, "STATE_LOST",
+                   "the token holds " + std::to_string(found.size()) +
+                       " private keys, but there is no state in " + config.state_directory,
+                   "Is the right directory configured and mounted? Restore the state from a "
+                   "backup, or use an empty token.");
+}
+
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   changes = std::make_unique<services::Changes>(
       *log, store_lane, *clock,
@@ -131,6 +149,7 @@ Status Appliance::Parts::OpenServer() {
   rpc::ServerOptions options;
   options.local.path = config.socket;
   options.local.group = config.socket_group;
+  options.local.http.access_log = config.log_level == "debug";
   options.roles = config.roles;
   options.clients = config.clients;
   if (config.listen) {
@@ -138,12 +157,13 @@ Status Appliance::Parts::OpenServer() {
     tls.address = config.listen->first;
     tls.port = config.listen->second;
     tls.hosts = {config.names.node};
+    tls.http.access_log = options.local.http.access_log;
     options.tls = std::move(tls);
   }
   rpc::ApplianceView view;
-  view.token_state = [this] { return token->Info().state; };
+  view.token_state = [this] { return token->State(); };
   view.ready = [this] {
-    return caretaker->Ready() && token->Info().state == hsm::TokenState::kOperational;
+    return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
   rpc::Services services{*certificates, *trust_stores, *keys, *audit,
                          [this] { return Describe(); }};
@@ -208,14 +228,19 @@ Appliance::Appliance(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Appliance::~Appliance() = default;
 
-Result<std::unique_ptr<Appliance>> Appliance::Open(Config config, bool create_state) {
+Result<std::unique_ptr<Appliance>> Appliance::Open(Config config) {
   auto parts = std::make_unique<Parts>();
   parts->config = std::move(config);
-  SIGNET_TRY(parts->OpenState(create_state));
+  const auto present = parts->files->List(parts->config.state_directory);
+  const bool create = !present || present.value().empty();
+  SIGNET_TRY(parts->OpenState(create));
   SIGNET_TRY(std::vector<keystore::JournalEntry> pending, parts->log->Pending());
   std::set<std::string> leftovers;
   for (const keystore::JournalEntry& entry : pending) leftovers.insert(entry.id);
   SIGNET_TRY(parts->OpenToken());
+  if (create) {
+    SIGNET_TRY(parts->CheckNewState());
+  }
   parts->MakeServices(std::move(leftovers));
   SIGNET_TRY(parts->OpenServer());
   return std::unique_ptr<Appliance>(new Appliance(std::move(parts)));

@@ -16,9 +16,10 @@ struct ReadyReport {
 
 class Appliance {
  public:
-  // Opens state and token, binds the listeners. `create_state`: a state that is absent is made
-  // (otherwise STATE_MISSING).
-  static Result<std::unique_ptr<Appliance>> Open(Config config, bool create_state);
+  // Opens state and token, binds the listeners. A state is made where its folder is absent or
+  // empty, but never beside a token that holds keys (kConflict STATE_LOST): then a state was lost,
+  // and a new one would leave its keys without owner.
+  static Result<std::unique_ptr<Appliance>> Open(Config config);
   ~Appliance();
 
   // Serves until SIGTERM or SIGINT. `ready` is called once requests are answered. False when a

@@ -54,10 +54,7 @@ int Serve(const Options& options) {
     config.value().listen = listen.value();
   }
   signet::InitialiseLogging(config.value().log_level);
-  // A state is made where there was none: in a new folder. A state that was lost is not replaced
-  // silently: its folder is there.
-  const bool create = !files->Info(config.value().state_directory);
-  auto appliance = signet::tools::Appliance::Open(std::move(config).value(), create);
+  auto appliance = signet::tools::Appliance::Open(std::move(config).value());
   if (!appliance) {
     signet::ShutDownLogging();
     return Fail(appliance.error());
