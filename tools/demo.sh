@@ -19,7 +19,7 @@ served() {  # what the listener presents now: fingerprint and issuer of the leaf
     openssl x509 -noout -fingerprint -sha256 -issuer
 }
 
-tools/build.sh release
+tools/build.sh release signet signetd
 bin=$PWD/build/release/bin
 PATH=$bin:$PATH
 if $keep; then dir=$PWD/build/demo; else dir=$(mktemp -d "${TMPDIR:-/tmp}/signet-demo.XXXXXX"); fi

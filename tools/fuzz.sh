@@ -5,10 +5,8 @@ set -euo pipefail
 . "$(dirname "$0")/common.sh"
 seconds=${1:-20}
 
-tools/install-packages.sh
 mapfile -t targets < <(sed -n 's/^signet_fuzzer(\([a-z0-9_]*\).*/\1/p' tests/fuzz/CMakeLists.txt)
-[ -f build/fuzz/build.ninja ] || quietly configuring cmake --preset fuzz
-quietly building cmake --build --preset fuzz --target "${targets[@]}"
+tools/build.sh fuzz "${targets[@]}"
 mkdir -p build/fuzz/crashes
 for target in "${targets[@]}"; do
   echo "fuzz: $target for $seconds s"

@@ -82,7 +82,7 @@ Status PrintTable(std::span<const Column> columns, const json::array& rows) {
     for (std::size_t i = 0; i < columns.size(); ++i) {
       const json::value* value = row.get_object().if_contains(columns[i].member);
       std::string text = value == nullptr ? "" : CellText(*value, columns[i].as);
-      if (text.empty()) text = "-";
+      if (text.empty()) text.push_back('-');
       if (scols_line_set_data(line, i, text.c_str()) != 0) return TableFailed();
     }
   }
