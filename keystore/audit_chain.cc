@@ -26,6 +26,7 @@ void AuditChecker::Fail(std::int64_t sequence, std::string problem) {
 
 void AuditChecker::Add(const AuditRecord& record) {
   const std::int64_t expected = ++verdict_.records;
+  verdict_.newest = std::max(verdict_.newest, record.time);
   if (verdict_.first_bad != 0) return;
   if (record.sequence != expected) {
     Fail(expected, "the record is missing");

@@ -47,6 +47,7 @@ struct AuditVerdict {
   std::int64_t first_bad = 0;  // sequence of the first record that does not verify, 0: all do
   std::string problem;         // empty when all verify
   std::string head;            // hash of the last record
+  WallTime newest{};           // the latest time that a record bears
 };
 
 struct IdempotentResult {

@@ -15,6 +15,7 @@ namespace {
 constexpr Duration kProbeInterval = std::chrono::seconds(2);
 constexpr std::uint64_t kReconcileRounds = 30;  // tokens are compared with records once a minute
 constexpr Duration kPollInterval = std::chrono::milliseconds(100);
+constexpr std::chrono::minutes kClockTolerance(5);
 constexpr Duration kProbeLimit = std::chrono::seconds(5);
 constexpr Duration kWorkLimit = std::chrono::minutes(5);
 
@@ -47,7 +48,8 @@ Caretaker::Report Caretaker::Progress() const {
   std::lock_guard lock(mutex_);
   report.progress = progress_;
   report.recovered = recovered_;
-  report.warnings = warnings_;
+  report.warnings = state_warnings_;
+  report.warnings.insert(report.warnings.end(), warnings_.begin(), warnings_.end());
   return report;
 }
 
@@ -60,6 +62,7 @@ void Caretaker::Stop() { stopping_ = true; }
 
 boost::asio::awaitable<void> Caretaker::Run() {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
+  bool state_checked = false;
   std::uint64_t rounds = 0;
   while (!stopping_) {
     if (parts_.token.Info().state == hsm::TokenState::kOperational) {
@@ -67,6 +70,7 @@ boost::asio::awaitable<void> Caretaker::Run() {
       co_await MakeMissing();
       if (!Ready() || rounds++ % kReconcileRounds == 0) co_await Reconcile();
     }
+    if (!std::exchange(state_checked, true)) co_await CheckState();
     // In short naps, so that Stop is heard soon.
     for (Duration slept{}; slept < kProbeInterval && !stopping_; slept += kPollInterval) {
       timer.expires_after(kPollInterval);
@@ -75,6 +79,38 @@ boost::asio::awaitable<void> Caretaker::Run() {
     }
     if (!stopping_) co_await Probe();
   }
+}
+
+// SPEC A6, what concerns the state: is the audit log whole, and can the clock be right? Damage of
+// the databases is seen when they are opened, and the token tests itself when it is unlocked.
+boost::asio::awaitable<void> Caretaker::CheckState() {
+  auto verify = [&log = parts_.log] { return log.VerifyAudit(); };
+  Result<keystore::AuditVerdict> verdict =
+      co_await RunOn(parts_.store_lane, std::move(verify), kWorkLimit);
+  std::vector<Finding> warnings;
+  if (!verdict) {
+    warnings.push_back({Severity::kError, "AUDIT_UNREADABLE", verdict.error().detail, ""});
+  } else {
+    const keystore::AuditVerdict& found = verdict.value();
+    if (!found.problem.empty()) {
+      warnings.push_back({Severity::kError, "AUDIT_BROKEN",
+                          "audit record " + std::to_string(found.first_bad) + " does not verify (" +
+                              found.problem +
+                              "): somebody changed the log outside Signet; keep a copy of the "
+                              "state and investigate",
+                          ""});
+    }
+    if (parts_.clock.Now() + kClockTolerance < found.newest) {
+      warnings.push_back({Severity::kWarning, "CLOCK_BEHIND",
+                          "the clock says " + FormatTime(parts_.clock.Now()) +
+                              ", but the audit log has a record of " + FormatTime(found.newest) +
+                              ": set the clock, dates of certificates depend on it",
+                          ""});
+    }
+  }
+  for (const Finding& warning : warnings) Log(LogLevel::kWarning, warning.id + ": " + warning.text);
+  std::lock_guard lock(mutex_);
+  state_warnings_ = std::move(warnings);
 }
 
 boost::asio::awaitable<void> Caretaker::Probe() {

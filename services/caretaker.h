@@ -26,6 +26,7 @@ class Caretaker {
   struct Parts {
     const keystore::Catalogue& catalogue;
     const keystore::NodeNames& names;
+    const Clock& clock;
     keystore::State& state;
     keystore::Identities& identities;
     keystore::Committer& committer;
@@ -56,6 +57,7 @@ class Caretaker {
   bool Ready() const;
 
  private:
+  boost::asio::awaitable<void> CheckState();
   boost::asio::awaitable<void> Probe();
   boost::asio::awaitable<void> RecoverLeftovers();
   boost::asio::awaitable<Status> RecoverOne(keystore::JournalEntry entry);
@@ -70,7 +72,8 @@ class Caretaker {
   bool settled_ = false;
   std::string progress_;
   std::int64_t recovered_ = 0;
-  std::vector<Finding> warnings_;
+  std::vector<Finding> state_warnings_;  // of the self-test at boot
+  std::vector<Finding> warnings_;        // of the comparison of token and records
 };
 
 }  // namespace signet::services
