@@ -30,12 +30,20 @@ struct ApplianceView {
 // A client certificate (SHA-256 fingerprint, hex) and the role it has on TLS.
 struct ClientCertificate {
   std::string fingerprint, name, role;
+  std::vector<std::string> purposes;  // of role service: the purposes whose keys it may use
+};
+
+// A local service: the user or the members of the group may use the keys of these purposes.
+struct ServiceAccount {
+  std::string name, user, group;
+  std::vector<std::string> purposes;
 };
 
 struct LocalRoles {
   // Names of users and groups; root and the daemon's own user are administrators always.
   std::vector<std::string> administrator_groups, operator_groups, auditor_groups, metrics_groups;
   std::vector<std::string> administrator_users;
+  std::vector<ServiceAccount> services;
 };
 
 }  // namespace signet::rpc

@@ -48,6 +48,7 @@ Peer LocalUsers::Identify(uid_t uid, gid_t gid, pid_t pid) {
   if (!at->second.name.empty()) peer.actor += " (" + EscapeLine(at->second.name, 64) + ")";
   peer.origin = "socket";
   peer.role = at->second.role;
+  peer.purposes = at->second.purposes;
   peer.local = true;
   peer.uid = uid;
   peer.pid = pid;
@@ -86,8 +87,19 @@ LocalUsers::Entry LocalUsers::LookUp(uid_t uid, gid_t gid) const {
     entry.role = Role::kAuditor;
   } else if (InGroup(roles_.metrics_groups, groups)) {
     entry.role = Role::kMetrics;
+  } else {
+    AddServices(entry, groups);
   }
   return entry;
+}
+
+void LocalUsers::AddServices(Entry& entry, const std::vector<gid_t>& groups) const {
+  for (const ServiceAccount& service : roles_.services) {
+    const bool is_user = !service.user.empty() && service.user == entry.name;
+    if (!is_user && (service.group.empty() || !InGroup({service.group}, groups))) continue;
+    entry.role = Role::kService;
+    entry.purposes.insert(entry.purposes.end(), service.purposes.begin(), service.purposes.end());
+  }
 }
 
 bool LocalUsers::InGroup(const std::vector<std::string>& names,
@@ -116,7 +128,8 @@ Result<RemoteClients> RemoteClients::Make(const std::vector<ClientCertificate>& 
     }
     const bool valid = fingerprint.size() == 64 &&
                        fingerprint.find_first_not_of("0123456789abcdef") == std::string::npos;
-    if (!valid || !out.clients_.emplace(fingerprint, Entry{client.name, role}).second) {
+    if (!valid ||
+        !out.clients_.emplace(fingerprint, Entry{client.name, role, client.purposes}).second) {
       return MakeError(Kind::kUsage, "CLIENT_CERTIFICATE_INVALID",
                        "the client certificate '" + EscapeLine(client.name, 64) +
                            "' needs a SHA-256 fingerprint of its own (64 hex digits)",
@@ -132,6 +145,7 @@ Peer RemoteClients::Identify(std::string_view fingerprint, std::string origin) c
   const auto at = clients_.find(fingerprint);
   if (at != clients_.end()) {
     peer.role = at->second.role;
+    peer.purposes = at->second.purposes;
     peer.actor = "cert:" + EscapeLine(at->second.name.empty() ? fingerprint : at->second.name, 128);
   } else {
     peer.actor = fingerprint.empty() ? "anonymous" : "cert:" + std::string(fingerprint);

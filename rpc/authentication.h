@@ -21,6 +21,7 @@ struct Peer {
   std::string actor;   // "uid:1000 (ada)", "cert:monitoring", "anonymous"
   std::string origin;  // "socket", "tls 127.0.0.1:4711"
   services::Role role = services::Role::kNone;
+  std::vector<std::string> purposes;  // of role service
   bool local = false;
   std::uint32_t uid = 0;
   std::int32_t pid = 0;  // for the audit only
@@ -44,9 +45,12 @@ class LocalUsers {
   struct Entry {
     std::string name;
     services::Role role = services::Role::kNone;
+    std::vector<std::string> purposes;
     SteadyTime until;
   };
   Entry LookUp(uid_t uid, gid_t gid) const;
+  // A user of no other role may be one or several services.
+  void AddServices(Entry& entry, const std::vector<gid_t>& groups) const;
   bool InGroup(const std::vector<std::string>& names, const std::vector<gid_t>& groups) const;
 
   LocalRoles roles_;
@@ -69,6 +73,7 @@ class RemoteClients {
   struct Entry {
     std::string name;
     services::Role role;
+    std::vector<std::string> purposes;
   };
   std::map<std::string, Entry, std::less<>> clients_;
 };
