@@ -94,6 +94,14 @@ boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContex
 
 boost::asio::awaitable<Result<api::SignAnswer>> Keys::Sign(RequestContext context,
                                                            api::SignRequest request) {
+  const auto& allowed = context.purposes;
+  if (context.role == Role::kService &&
+      std::find(allowed.begin(), allowed.end(), request.purpose) == allowed.end()) {
+    co_return MakeError(
+        Kind::kDenied, "PURPOSE_DENIED",
+        context.actor + " may not use the key of " + EscapeLine(request.purpose, 64),
+        "An administrator lists its purposes in the configuration ([service.NAME]).");
+  }
   auto job = [this, shared = std::move(request)]() -> Result<api::SignAnswer> {
     if (shared.digest.has_value() == shared.data.has_value()) {
       return MakeError(Kind::kUsage, "PARAMETER_INVALID",

@@ -80,6 +80,11 @@ struct Appliance::Parts {
 
 Status Appliance::Parts::OpenState(bool create) {
   SIGNET_TRY(catalogue, ReadCatalogue(config, *files));
+  for (const rpc::ServiceAccount& service : config.roles.services) {
+    for (const std::string& purpose : service.purposes) {
+      SIGNET_TRY(keystore::FindPurpose(catalogue, purpose));
+    }
+  }
   if (create) {
     SIGNET_TRY(files->MakeDirectory(config.state_directory, 0700));
   }

@@ -80,8 +80,16 @@ void ReadAccess(TomlTable& root, const std::filesystem::path& folder, Config& co
   config.roles.operator_groups = roles.Strings("operator-groups");
   config.roles.auditor_groups = roles.Strings("auditor-groups");
   config.roles.metrics_groups = roles.Strings("metrics-groups");
+  for (auto& [name, service] : root.Named("service")) {
+    rpc::ServiceAccount account{name, service.String("user", ""), service.String("group", ""),
+                                service.Strings("purposes", true)};
+    if (account.user.empty() && account.group.empty())
+      service.Fail("user", "a service needs a user or a group");
+    config.roles.services.push_back(std::move(account));
+  }
   for (auto& [name, client] : root.Named("client")) {
-    config.clients.push_back({client.String("fingerprint"), name, client.String("role")});
+    config.clients.push_back(
+        {client.String("fingerprint"), name, client.String("role"), client.Strings("purposes")});
   }
 }
 
