@@ -74,7 +74,7 @@ class HttpSession final : public Session,
     if (phase_ == Phase::kIdle || phase_ == Phase::kHandshake || phase_ == Phase::kHeader) Abort();
   }
   void Abort() override { Close(); }
-  bool in_handshake() const { return phase_ == Phase::kHandshake; }
+  bool in_handshake() const override { return phase_ == Phase::kHandshake; }
 
  private:
   using ErrorCode = boost::system::error_code;
@@ -188,6 +188,7 @@ class HttpSession final : public Session,
     RequestContext context;
     context.actor = peer_.actor;
     context.role = peer_.role;
+    context.purposes = peer_.purposes;
     context.origin = peer_.origin;
     context.local = peer_.local;
     context.uid = peer_.uid;
@@ -315,6 +316,7 @@ class HttpSession final : public Session,
     RequestContext context;
     context.actor = peer_.actor;
     context.role = peer_.role;
+    context.purposes = peer_.purposes;
     context.origin = peer_.origin;
     context.local = peer_.local;
     context.uid = peer_.uid;

@@ -23,6 +23,7 @@ class Session {
   // Ends it now when it waits for a request, else after the answer that is being made.
   virtual void Drain() = 0;
   virtual void Abort() = 0;
+  virtual bool in_handshake() const = 0;
 };
 
 // One timer for all sessions instead of one for each operation; it stands still while there are

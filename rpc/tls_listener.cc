@@ -25,10 +25,6 @@ using TcpAcceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
 using TlsStream = asio::ssl::stream<TcpSocket>;
 using ErrorCode = boost::system::error_code;
 
-namespace {
-class TlsTransport;
-}
-
 // Everything of the listener's thread. Sessions that wait for the main loop keep it alive.
 struct TlsListener::Core : std::enable_shared_from_this<TlsListener::Core> {
   Core(asio::io_context& main, TlsOptions given, Service service, RemoteClients listed,
@@ -74,7 +70,7 @@ struct TlsListener::Core : std::enable_shared_from_this<TlsListener::Core> {
   std::unique_ptr<asio::ssl::context> tls;
   std::shared_ptr<SessionRegistry> registry;
   std::shared_ptr<const SessionContext> context;
-  std::vector<std::weak_ptr<HttpSession<TlsTransport>>> handshakes;
+  std::vector<std::weak_ptr<Session>> handshakes;
   std::uint16_t port = 0;
 
   std::mutex mutex;  // of what follows

@@ -121,7 +121,7 @@ void CheckOutput(std::string_view out) {
     if (size > 0) {
       auto parsed = ParseJson(out.substr(0, size), JsonLimits{64u << 20, 64});
       Require(parsed.has_value());
-      Require(out.substr(0, size).find("INTERNAL") == std::string_view::npos);
+      Require(out.substr(0, size).find(R"("code":"INTERNAL")") == std::string_view::npos);
     }
     out.remove_prefix(size);
   }
