@@ -188,10 +188,14 @@ Result<GeneratedKey> Pkcs11Token::GenerateInside(Session& session, const std::st
   CK_OBJECT_HANDLE private_key = CK_INVALID_HANDLE;
   Failpoint("hsm.generate.before");
   made = true;  // even when the call fails: the answer may be what was lost
+  const auto begun = std::chrono::steady_clock::now();
   SIGNET_CK("C_GenerateKeyPair",
             session.module()->C_GenerateKeyPair(
                 session.handle(), &mechanism, pair.public_part.data(), pair.public_part.size(),
                 pair.private_part.data(), pair.private_part.size(), &public_key, &private_key));
+  const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begun;
+  Log(LogLevel::kDebug,
+      "C_GenerateKeyPair of " + ToString(spec) + " took " + std::to_string(took.count()) + " ms");
   Failpoint("hsm.generate.made");
   SIGNET_TRY(CheckKeyAttributes(session, private_key, policy));
   GeneratedKey key{{}, label, spec, {}};

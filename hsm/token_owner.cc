@@ -291,6 +291,11 @@ TokenOwner::~TokenOwner() = default;
 
 Token& TokenOwner::token() { return impl_->token; }
 
+TokenState TokenOwner::State() const {
+  const TokenState state = impl_->State();
+  return state == TokenState::kOperational && impl_->link.hung ? TokenState::kFailed : state;
+}
+
 TokenInfo TokenOwner::Info() const {
   TokenInfo info;
   {

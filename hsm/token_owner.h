@@ -36,6 +36,7 @@ class TokenOwner final : public TokenControl {
   Token& token();
 
   TokenInfo Info() const override;
+  TokenState State() const;  // Info().state, for who asks at every request
   Status Unlock(Secret pin) override;
   Result<std::vector<SelfTestStep>> SelfTest() override;
 
