@@ -26,9 +26,10 @@ enum class Role : std::uint8_t {
 struct RequestContext {
   std::string actor;  // "uid:1000 (ada)", "cert:CN=…", "system"
   Role role = Role::kNone;
-  std::string origin;     // "socket", "tls 127.0.0.1:4711", "boot"
-  bool local = false;     // came through the Unix socket
-  std::uint32_t uid = 0;  // of a local caller
+  std::vector<std::string> purposes;  // of role service: those whose keys it may use
+  std::string origin;                 // "socket", "tls 127.0.0.1:4711", "boot"
+  bool local = false;                 // came through the Unix socket
+  std::uint32_t uid = 0;              // of a local caller
   std::string idempotency_key;
   Duration limit = std::chrono::seconds(60);  // how long the caller waits
   std::string request_id;
