@@ -13,6 +13,14 @@ namespace {
 
 using std::chrono::milliseconds;
 
+ClientCertificate Client(std::string fingerprint, std::string name, std::string role) {
+  ClientCertificate client;
+  client.fingerprint = std::move(fingerprint);
+  client.name = std::move(name);
+  client.role = std::move(role);
+  return client;
+}
+
 // A client certificate made by openssl: its files are NAME.pem and NAME.key.
 std::string MakeClient(const std::string& base, const std::string& usage,
                        const std::string& dates = "-days 30") {
@@ -51,7 +59,8 @@ std::string MakeDated(const std::string& base, int start_days, int end_days) {
   return base;
 }
 
-std::string Client(std::uint16_t port, const std::string& options, const std::string& input = "Q") {
+std::string Handshake(std::uint16_t port, const std::string& options,
+                      const std::string& input = "Q") {
   return Shell("printf '" + input + "' | timeout 10 openssl s_client -connect 127.0.0.1:" +
                std::to_string(port) + " " + options);
 }
@@ -71,7 +80,7 @@ std::string CurlRpc(TestServer& server, const std::string& options, const std::s
 
 TEST(Tls, WithoutAnIdentityTheHandshakeFailsWithAnAlert) {
   TestServer server;
-  const std::string out = Client(server.port(), "-brief");
+  const std::string out = Handshake(server.port(), "-brief");
   EXPECT_NE(out.find("alert"), std::string::npos) << out;
   EXPECT_EQ(out.find("CONNECTION ESTABLISHED"), std::string::npos);
 }
@@ -79,19 +88,20 @@ TEST(Tls, WithoutAnIdentityTheHandshakeFailsWithAnAlert) {
 TEST(Tls, Abuse84OldVersionsRenegotiationAndStaticKeysAreRefused) {
   TestServer server;
   server.server().tls()->UseIdentity(server.Identity());
-  EXPECT_NE(Client(server.port(), "-brief -tls1_3").find("TLSv1.3"), std::string::npos);
-  const std::string two = Client(server.port(), "-tls1_2");
+  EXPECT_NE(Handshake(server.port(), "-brief -tls1_3").find("TLSv1.3"), std::string::npos);
+  const std::string two = Handshake(server.port(), "-tls1_2");
   EXPECT_NE(two.find("TLSv1.2"), std::string::npos);
   EXPECT_NE(two.find("Compression: NONE"), std::string::npos);
   EXPECT_EQ(two.find("TLS session ticket:"), std::string::npos);
   for (const char* old : {"-tls1", "-tls1_1"}) {
     const std::string out =
-        Client(server.port(), std::string("-brief -cipher ALL:@SECLEVEL=0 ") + old);
+        Handshake(server.port(), std::string("-brief -cipher ALL:@SECLEVEL=0 ") + old);
     EXPECT_EQ(out.find("CONNECTION ESTABLISHED"), std::string::npos) << out;
   }
   for (const char* cipher :
        {"AES128-GCM-SHA256", "ECDHE-RSA-AES128-SHA256", "DHE-RSA-AES128-GCM-SHA256"}) {
-    const std::string out = Client(server.port(), std::string("-brief -tls1_2 -cipher ") + cipher);
+    const std::string out =
+        Handshake(server.port(), std::string("-brief -tls1_2 -cipher ") + cipher);
     EXPECT_EQ(out.find("CONNECTION ESTABLISHED"), std::string::npos) << cipher << out;
   }
   const std::string again =
@@ -115,7 +125,7 @@ TEST(Tls, AListedClientCertificateHasItsRoleAndAnotherHasNone) {
   MakeClient(base + "u", "clientAuth");
   {
     TestServer server([&](ServerOptions& options) {
-      options.clients = {{operator_print, "monitoring", "operator"}};
+      options.clients = {Client(operator_print, "monitoring", "operator")};
     });
     server.server().tls()->UseIdentity(server.Identity());
     const auto use = [&](const std::string& name) {
@@ -198,9 +208,10 @@ TEST(Tls, Abuse85ConnectionsOfOneAddressAreBounded) {
 TEST(Tls, Http2IsNotOfferedAndOtherProtocolsAreRefused) {
   TestServer server;
   server.server().tls()->UseIdentity(server.Identity());
-  EXPECT_NE(Client(server.port(), "-alpn h2,http/1.1").find("ALPN protocol: http/1.1"),
+  EXPECT_NE(Handshake(server.port(), "-alpn h2,http/1.1").find("ALPN protocol: http/1.1"),
             std::string::npos);
-  EXPECT_NE(Client(server.port(), "-alpn h2").find("no application protocol"), std::string::npos);
+  EXPECT_NE(Handshake(server.port(), "-alpn h2").find("no application protocol"),
+            std::string::npos);
 }
 
 TEST(Tls, AnIdentityIsSwappedUnderHandshakesWithoutALoss) {
@@ -218,7 +229,7 @@ TEST(Tls, AnIdentityIsSwappedUnderHandshakesWithoutALoss) {
   stop = true;
   swapper.join();
   server.server().tls()->UseIdentity(two);
-  EXPECT_NE(Client(server.port(), "").find("CN = two"), std::string::npos);
+  EXPECT_NE(Handshake(server.port(), "").find("CN = two"), std::string::npos);
   server.server().tls()->DropIdentity();
   EXPECT_EQ(Curl(server, ""), "000");
 }
@@ -266,7 +277,7 @@ TEST(Tls, ARequestThatRunsWhenTheServerInsistsIsLeftBehindSafely) {
   const std::string print = MakeClient(base, "clientAuth");
   {
     TestServer server([&](ServerOptions& options) {
-      options.clients = {{print, "ops", "operator"}};
+      options.clients = {Client(print, "ops", "operator")};
       options.grace = milliseconds(100);
     });
     server.server().tls()->UseIdentity(server.Identity());
@@ -306,12 +317,12 @@ TEST(Tls, AnAddressInUseIsAConflict) {
 }
 
 TEST(RemoteClients, ListsWithUnknownRolesOrBadFingerprintsAreRefused) {
-  EXPECT_EQ(RemoteClients::Make({{std::string(64, 'a'), "x", "king"}}).error().word,
+  EXPECT_EQ(RemoteClients::Make({Client(std::string(64, 'a'), "x", "king")}).error().word,
             "ROLE_UNKNOWN");
-  EXPECT_EQ(RemoteClients::Make({{"abc", "x", "operator"}}).error().word,
+  EXPECT_EQ(RemoteClients::Make({Client("abc", "x", "operator")}).error().word,
             "CLIENT_CERTIFICATE_INVALID");
-  EXPECT_EQ(RemoteClients::Make(
-                {{std::string(64, 'a'), "x", "operator"}, {std::string(64, 'A'), "y", "auditor"}})
+  EXPECT_EQ(RemoteClients::Make({Client(std::string(64, 'a'), "x", "operator"),
+                                 Client(std::string(64, 'A'), "y", "auditor")})
                 .error()
                 .word,
             "CLIENT_CERTIFICATE_INVALID");
