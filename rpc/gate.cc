@@ -94,7 +94,7 @@ asio::awaitable<Result<json::value>> Gate::Change(RequestContext context, const 
   std::string digest = method.secret ? std::string() : DigestOfParams(params);
   // The work may outlive this wait, so it owns its parameters.
   auto owned = std::make_shared<json::value>(std::move(params));
-  ChangeRunner::Work work =
+  services::ChangeRunner::Work work =
       [&method, context, owned](
           std::shared_ptr<keystore::Operation> operation) -> asio::awaitable<Result<json::value>> {
     Call call;

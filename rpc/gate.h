@@ -6,8 +6,8 @@
 #include <string>
 
 #include "rpc/appliance_view.h"
-#include "rpc/change_runner.h"
 #include "rpc/method.h"
+#include "services/change_runner.h"
 
 namespace signet::rpc {
 
@@ -20,11 +20,11 @@ Status CheckCall(const Method* method, const RequestContext& context, hsm::Token
 // Runs on the main loop. Refers to the table, the changes and the view, which outlive it.
 class Gate {
  public:
-  Gate(const MethodTable& methods, ChangeRunner& changes, const ApplianceView& view)
+  Gate(const MethodTable& methods, services::ChangeRunner& changes, const ApplianceView& view)
       : methods_(methods), changes_(changes), view_(view) {}
 
   const Method* Find(std::string_view name) const { return methods_.Find(name); }
-  ChangeRunner& changes() { return changes_; }
+  services::ChangeRunner& changes() { return changes_; }
 
   // `method` may be null (no such method). `notification` refuses changes: a change needs an
   // answer.
@@ -36,7 +36,7 @@ class Gate {
                                                      json::value params);
 
   const MethodTable& methods_;
-  ChangeRunner& changes_;
+  services::ChangeRunner& changes_;
   const ApplianceView& view_;
 };
 

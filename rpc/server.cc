@@ -12,23 +12,21 @@ namespace signet::rpc {
 
 namespace asio = boost::asio;
 
-Server::Server(ServerOptions options, MethodTable methods, std::unique_ptr<ChangeRunner> changes,
+Server::Server(ServerOptions options, MethodTable methods, services::ChangeRunner& changes,
                ApplianceView view)
     : options_(std::move(options)),
       methods_(std::move(methods)),
-      changes_(std::move(changes)),
       view_(std::move(view)),
-      gate_(methods_, *changes_, view_),
+      gate_(methods_, changes, view_),
       endpoint_(gate_) {
   AddDiscovery(methods_);
 }
 
 Result<std::unique_ptr<Server>> Server::Open(asio::io_context& main, ServerOptions options,
-                                             MethodTable methods,
-                                             std::unique_ptr<ChangeRunner> changes,
+                                             MethodTable methods, services::ChangeRunner& changes,
                                              ApplianceView view, const Clock& clock) {
   std::unique_ptr<Server> server(
-      new Server(std::move(options), std::move(methods), std::move(changes), std::move(view)));
+      new Server(std::move(options), std::move(methods), changes, std::move(view)));
   const ServerOptions& given = server->options_;
   const Service service{server->endpoint_, server->view_};
   SIGNET_TRY(server->local_, UnixListener::Open(main, given.local, service,

@@ -28,11 +28,10 @@ struct ServerOptions {
 // the server before the loop, and what the methods use after both.
 class Server {
  public:
-  // `changes` is RunnerOf(services::Changes). Binds all listeners. Errors of UnixListener::Open,
+  // `changes` outlives the server. Binds all listeners. Errors of UnixListener::Open,
   // TlsListener::Open and RemoteClients::Make.
   static Result<std::unique_ptr<Server>> Open(boost::asio::io_context& main, ServerOptions options,
-                                              MethodTable methods,
-                                              std::unique_ptr<ChangeRunner> changes,
+                                              MethodTable methods, services::ChangeRunner& changes,
                                               ApplianceView view, const Clock& clock);
   ~Server();
 
@@ -46,12 +45,11 @@ class Server {
   std::string url() const;
 
  private:
-  Server(ServerOptions options, MethodTable methods, std::unique_ptr<ChangeRunner> changes,
+  Server(ServerOptions options, MethodTable methods, services::ChangeRunner& changes,
          ApplianceView view);
 
   ServerOptions options_;
   MethodTable methods_;
-  std::unique_ptr<ChangeRunner> changes_;
   ApplianceView view_;
   Gate gate_;
   Endpoint endpoint_;

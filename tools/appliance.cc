@@ -174,7 +174,7 @@ Status Appliance::Parts::OpenServer() {
                          [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services),
-                               rpc::RunnerOf(*changes), std::move(view), *clock));
+                               *changes, std::move(view), *clock));
   std::lock_guard lock(listener_mutex);
   server = std::move(opened);
   return Ok();

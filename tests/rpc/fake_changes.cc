@@ -6,7 +6,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-class FakeChanges final : public ChangeRunner {
+class FakeChanges final : public services::ChangeRunner {
  public:
   explicit FakeChanges(std::shared_ptr<ChangeMemory> memory) : memory_(std::move(memory)) {}
 
@@ -54,7 +54,7 @@ std::vector<NotedChange> ChangeMemory::Refusals() {
   return refusals;
 }
 
-std::unique_ptr<ChangeRunner> MakeFakeChanges(std::shared_ptr<ChangeMemory> memory) {
+std::unique_ptr<services::ChangeRunner> MakeFakeChanges(std::shared_ptr<ChangeMemory> memory) {
   return std::make_unique<FakeChanges>(std::move(memory));
 }
 

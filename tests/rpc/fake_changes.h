@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "rpc/change_runner.h"
+#include "services/change_runner.h"
 
 namespace signet::rpc {
 
@@ -23,6 +23,6 @@ struct ChangeMemory {
   std::vector<NotedChange> Refusals();
 };
 
-std::unique_ptr<ChangeRunner> MakeFakeChanges(std::shared_ptr<ChangeMemory> memory);
+std::unique_ptr<services::ChangeRunner> MakeFakeChanges(std::shared_ptr<ChangeMemory> memory);
 
 }  // namespace signet::rpc

@@ -56,7 +56,7 @@ class JsonRpc : public ::testing::Test {
   ApplianceView view_;
   hsm::TokenState state_ = hsm::TokenState::kOperational;
   std::shared_ptr<ChangeMemory> memory_ = std::make_shared<ChangeMemory>();
-  std::unique_ptr<ChangeRunner> runner_;
+  std::unique_ptr<services::ChangeRunner> runner_;
   int status_ = 0;
 };
 

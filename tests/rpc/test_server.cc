@@ -127,8 +127,9 @@ TestServer::TestServer(std::function<void(ServerOptions&)> adjust) : clock_(Make
   ApplianceView view;
   view.token_state = [this] { return state.load(); };
   view.ready = [this] { return ready.load(); };
-  auto opened = Server::Open(main_, std::move(options), TestMethods(), MakeFakeChanges(changes),
-                             std::move(view), *clock_);
+  runner_ = MakeFakeChanges(changes);
+  auto opened =
+      Server::Open(main_, std::move(options), TestMethods(), *runner_, std::move(view), *clock_);
   if (!opened) {
     ADD_FAILURE() << opened.error().ToString();
     return;

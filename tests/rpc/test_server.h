@@ -41,6 +41,7 @@ class TestServer {
   std::string directory_;
   std::unique_ptr<Clock> clock_;
   boost::asio::io_context main_{1};
+  std::unique_ptr<services::ChangeRunner> runner_;
   std::unique_ptr<Server> server_;
   std::thread thread_;
   bool stopped_ = false;
