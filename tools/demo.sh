@@ -14,9 +14,9 @@ esac
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,:=/@%+-]\{1,\}\)'/\1/g"; "$@"; }
 get() { python3 -c 'import json, sys; v = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
-served() {  # what the listener presents now: fingerprint and issuer of the leaf
+served() {  # what the listener presents now: fingerprint, issuer and key identifier of the leaf
   openssl s_client -connect "${url#https://}" </dev/null 2>/dev/null |
-    openssl x509 -noout -fingerprint -sha256 -issuer
+    openssl x509 -noout -fingerprint -sha256 -issuer -ext subjectKeyIdentifier
 }
 
 tools/build.sh release signet signetd
@@ -97,11 +97,13 @@ printf 'before:\n%s\nafter:\n%s\n' "$before" "$after"
 run openssl s_client -connect "${url#https://}" -CAfile root.pem -verify_return_error </dev/null 2>&1 |
   grep -E '^\$|^ *[0-9] s:|i:|Verif' || { echo "the chain does not verify" >&2; exit 1; }
 
-say "Its key is in the token, and cannot leave it"
+say "Its key is in the token (CKA_ID is the key identifier above), and cannot leave it"
 export SOFTHSM2_CONF=$dir/softhsm2.conf PIN
 PIN=$(cat "$dir/pin")
 key=$(signet --output json key list | get '[k["id"] for k in v if k["owner"] == "tomcat current"][0]')
-run pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin env:PIN --list-objects --type privkey --id "$key" 2>/dev/null
+run pkcs11-tool --module /usr/lib/softhsm/libsofthsm2.so --login --pin env:PIN --list-objects --type privkey 2>/dev/null |
+  awk -v id="$key" '/^\$/ {print; next} /^Private/ {key = ""} {key = key $0 "\n"}
+                    /Access:/ && index(key, id) {printf "%s", key}'
 run signet audit verify
 
 say "How to go on"

@@ -42,9 +42,9 @@ Option Format(std::string_view choices) {
   return {"--format", "format", "FORMAT", "default pem", Type::kText, choices};
 }
 
-const std::vector<Column> kChange = {{"changed", "changed"}, {"operation", "operation"},
-                                     {"csr", "csr"},         {"fingerprint", "fingerprint"},
-                                     {"stored", "stored"},   {"restarts", "restart"}};
+const std::vector<Column> kChange = {
+    {"changed", "changed"},         {"operation", "operation"},        {"csr", "csr"},
+    {"fingerprint", "fingerprint"}, {"stored", "stored", As::kDigest}, {"restarts", "restart"}};
 
 void AddCertificates(std::vector<Command>& table) {
   table.push_back({.noun = "certificate",

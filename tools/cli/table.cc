@@ -39,10 +39,10 @@ std::string Shorten(std::string text, Column::As as) {
   return text;
 }
 
-std::string Join(const json::array& array) {
+std::string Join(const json::array& array, Column::As as) {
   std::string all;
   for (const json::value& item : array) {
-    all.append(all.empty() ? "" : ", ").append(CellText(item, Column::As::kText));
+    all.append(all.empty() ? "" : ", ").append(CellText(item, as));
   }
   return all;
 }
@@ -61,7 +61,7 @@ std::string CellText(const json::value& value, Column::As as) {
     }
     case json::kind::array:
       if (as == Column::As::kCount) return std::to_string(value.get_array().size());
-      return Join(value.get_array());
+      return Join(value.get_array(), as);
     default:
       return EscapeLine(json::serialize(value), kCellLimit);
   }
