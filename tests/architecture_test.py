@@ -20,7 +20,8 @@ FOLDERS = ["platform", "hsm", "keystore", "services", "rpc", "tools"]
 
 # Library headers by prefix, and the places (path prefixes) that may see them.
 LIBRARIES = [
-    (("libp11.h", "pkcs11.h", "p11-kit/"), ("hsm/", "tests/")),
+    # Benches measure the bare token and the bare HTTP library, to compare with.
+    (("libp11.h", "pkcs11.h", "p11-kit/"), ("hsm/", "tools/bench/", "tests/")),
     (("SQLiteCpp/", "sqlite3.h"), ("keystore/", "tests/")),
     (("boost/beast",), ("rpc/", "tools/bench/", "tests/")),
     (("curl/",), ("platform/",)),

@@ -5,11 +5,8 @@
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
 keep=false
-case "${1:-}" in
-  --keep) keep=true ;;
-  "") ;;
-  *) echo "usage: tools/demo.sh [--keep]" >&2; exit 2 ;;
-esac
+[ "${1:-}" != --keep ] || { keep=true; shift; }
+[ $# -eq 0 ] || { echo "usage: tools/demo.sh [--keep]" >&2; exit 2; }
 
 say() { printf '\n== %s\n' "$*"; }
 run() { printf '$ %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,:=/@%+-]\{1,\}\)'/\1/g"; "$@"; }
