@@ -44,7 +44,8 @@ class TokenControl {
   virtual Result<std::vector<SelfTestStep>> SelfTest() = 0;
   // A cheap look at the token that recovers what it can and brings the state up to date. Blocks.
   virtual Status Probe() = 0;
-  // A call did not come back within its time: the state becomes Failed until one does. Never blocks.
+  // A call did not come back within its time: the state becomes Failed until one does. Never
+  // blocks.
   virtual void ReportHang() = 0;
 };
 

@@ -143,7 +143,13 @@ Error OpenSslError(Kind kind, std::string word, std::string_view what,
       detail += buffer.data();
     }
   }
-  Error error = MakeError(kind, std::move(word), std::move(detail), {}, where);
+  // What a token did not do for OpenSSL is for its administrator to mend; anything else the caller
+  // explains.
+  std::string remedy;
+  if (kind == Kind::kTokenFailed) {
+    remedy = "Look at 'signet token status'; repeat the request when the token is operational.";
+  }
+  Error error = MakeError(kind, std::move(word), std::move(detail), std::move(remedy), where);
   if (first != 0) error.origin = {"OpenSSL", first};
   return error;
 }

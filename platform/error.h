@@ -1,5 +1,6 @@
-// Errors as values. One Error type from the token to the wire: what kind it is (which decides exit code, HTTP
-// status and whether a retry makes sense), a stable word for programs, a sentence for people, and what to do next.
+// Errors as values. One Error type from the token to the wire: what kind it is (which decides exit
+// code, HTTP status and whether a retry makes sense), a stable word for programs, a sentence for
+// people, and what to do next.
 #pragma once
 
 #include <boost/assert/source_location.hpp>
@@ -14,18 +15,18 @@ namespace signet {
 
 // The closed set of situations that callers treat differently.
 enum class Kind : std::uint8_t {
-  kUsage,          // the request is malformed: parameters, syntax, limits            exit 2
-  kRefused,        // well-formed, but a rule of the domain says no                   exit 1
-  kDenied,         // the caller's role does not allow it                             exit 4
-  kNotFound,       // what was named does not exist                                   exit 3
-  kConflict,       // the state has moved, or exists with other content               exit 5
-  kTokenLocked,    // the token waits for its PIN, or refuses it                      exit 6
-  kTokenFailed,    // the token is gone, hangs, or failed its self-test               exit 6
-  kExhausted,      // a bound was reached (queue, quota, connections): try again      exit 1
-  kTimeout,        // the wait ended before the work did                              exit 1
-  kUnavailable,    // a file, disk, database or peer failed                           exit 1
-  kUnreachable,    // the appliance does not answer (seen by clients only)            exit 7
-  kInternal,       // a defect of Signet                                              exit 1
+  kUsage,        // the request is malformed: parameters, syntax, limits            exit 2
+  kRefused,      // well-formed, but a rule of the domain says no                   exit 1
+  kDenied,       // the caller's role does not allow it                             exit 4
+  kNotFound,     // what was named does not exist                                   exit 3
+  kConflict,     // the state has moved, or exists with other content               exit 5
+  kTokenLocked,  // the token waits for its PIN, or refuses it                      exit 6
+  kTokenFailed,  // the token is gone, hangs, or failed its self-test               exit 6
+  kExhausted,    // a bound was reached (queue, quota, connections): try again      exit 1
+  kTimeout,      // the wait ended before the work did                              exit 1
+  kUnavailable,  // a file, disk, database or peer failed                           exit 1
+  kUnreachable,  // the appliance does not answer (seen by clients only)            exit 7
+  kInternal,     // a defect of Signet                                              exit 1
 };
 
 // Wire word of a Kind, for example "not-found". Never empty.
@@ -38,7 +39,8 @@ int ExitCode(Kind kind);
 enum class Severity : std::uint8_t { kInfo, kWarning, kError };
 std::string_view SeverityName(Severity severity);
 
-// One observation about a certificate, CSR, chain or state. Checks return lists of these, not the first failure.
+// One observation about a certificate, CSR, chain or state. Checks return lists of these, not the
+// first failure.
 struct Finding {
   Severity severity = Severity::kError;
   std::string id;           // stable word, for example "SAN_MISSING"
@@ -50,17 +52,17 @@ bool HasErrors(const Findings& findings);
 
 // The foreign code that an error was translated from.
 struct Origin {
-  std::string domain;       // "PKCS11", "OpenSSL", "errno", "SQLite", "curl"; empty when it is our own
+  std::string domain;  // "PKCS11", "OpenSSL", "errno", "SQLite", "curl"; empty when it is our own
   std::uint64_t value = 0;  // CK_RV, errno, …
 };
 
 struct Error {
   Kind kind = Kind::kInternal;
-  std::string word;      // stable, upper case: KEY_MISMATCH
-  std::string detail;    // what happened
-  std::string remedy;    // what to do next
-  Findings findings;     // all of them, where a check failed
-  std::string pointer;   // JSON pointer of the parameter at fault, or empty
+  std::string word;     // stable, upper case: KEY_MISMATCH
+  std::string detail;   // what happened
+  std::string remedy;   // what to do next
+  Findings findings;    // all of them, where a check failed
+  std::string pointer;  // JSON pointer of the parameter at fault, or empty
   Origin origin;
   boost::source_location where;
 

@@ -7,13 +7,19 @@
 #include <string_view>
 #include <vector>
 
-#include "platform/error.h"
 #include "platform/clock.h"
+#include "platform/error.h"
 
 namespace signet {
 
 struct FileInfo {
-  enum class Type : std::uint8_t { kRegular, kDirectory, kSymlink, kSocket, kOther } type = Type::kOther;
+  enum class Type : std::uint8_t {
+    kRegular,
+    kDirectory,
+    kSymlink,
+    kSocket,
+    kOther
+  } type = Type::kOther;
   std::uint32_t mode = 0;  // permission bits
   std::uint32_t uid = 0, gid = 0;
   std::uint64_t size = 0;
@@ -24,23 +30,28 @@ struct FileInfo {
 class FileSystem {
  public:
   virtual ~FileSystem() = default;
-  // A regular file's content, O_NOFOLLOW; more than `limit` bytes is kRefused FILE_TOO_LARGE, not a regular file
-  // kRefused NOT_A_FILE.
+  // A regular file's content, O_NOFOLLOW; more than `limit` bytes is kRefused FILE_TOO_LARGE, not a
+  // regular file kRefused NOT_A_FILE.
   virtual Result<std::string> Read(const std::string& path, std::size_t limit = 16u << 20) = 0;
-  // Replaces `path` as a whole: temporary file beside it, write, fsync, rename, fsync of the directory. After a crash
-  // the old or the new content is there, never a mixture.
-  virtual Status WriteAtomic(const std::string& path, std::string_view content, std::uint32_t mode) = 0;
+  // Replaces `path` as a whole: temporary file beside it, write, fsync, rename, fsync of the
+  // directory. After a crash the old or the new content is there, never a mixture.
+  virtual Status WriteAtomic(const std::string& path, std::string_view content,
+                             std::uint32_t mode) = 0;
   virtual Status SyncFile(const std::string& path) = 0;       // fsync
   virtual Status SyncDirectory(const std::string& path) = 0;  // fsync
-  virtual Status MakeDirectory(const std::string& path, std::uint32_t mode) = 0;  // existing directory is fine
-  virtual Status Remove(const std::string& path) = 0;         // file, socket or empty directory; absent is fine
-  virtual Result<std::vector<std::string>> List(const std::string& path) = 0;     // names, sorted, no . and ..
+  virtual Status MakeDirectory(const std::string& path,
+                               std::uint32_t mode) = 0;  // existing directory is fine
+  virtual Status Remove(
+      const std::string& path) = 0;  // file, socket or empty directory; absent is fine
+  virtual Result<std::vector<std::string>> List(
+      const std::string& path) = 0;                            // names, sorted, no . and ..
   virtual Result<FileInfo> Info(const std::string& path) = 0;  // lstat
 };
 
 std::unique_ptr<FileSystem> MakeFileSystem();
 
-// Refuses (kRefused UNSAFE_FILE) a file that others than root and this user may write, or (`secret`) others may read.
+// Refuses (kRefused UNSAFE_FILE) a file that others than root and this user may write, or
+// (`secret`) others may read.
 Status CheckOwnFile(FileSystem& files, const std::string& path, bool secret);
 
 }  // namespace signet

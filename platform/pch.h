@@ -1,4 +1,5 @@
-// The one precompiled header: the standard library's and Boost's heavy headers that most files see anyway.
+// The one precompiled header: the standard library's and Boost's heavy headers that most files see
+// anyway.
 #pragma once
 
 #include <algorithm>

@@ -11,11 +11,13 @@ namespace signet {
 // Calls OPENSSL_cleanse.
 void Wipe(void* data, std::size_t size) noexcept;
 
-// Sets up OpenSSL's secure heap (locked, guarded, not dumped). Once per process, before the first Secret; where
-// mlock is not permitted Secrets are wiped ordinary memory. `bytes` is a power of two.
+// Sets up OpenSSL's secure heap (locked, guarded, not dumped). Once per process, before the first
+// Secret; where mlock is not permitted Secrets are wiped ordinary memory. `bytes` is a power of
+// two.
 void InitialiseSecretMemory(std::size_t bytes = 65536);
 
-// A PIN or passphrase: one buffer in the secure heap, wiped when it dies; movable, not copyable, not printable.
+// A PIN or passphrase: one buffer in the secure heap, wiped when it dies; movable, not copyable,
+// not printable.
 class Secret {
  public:
   Secret() = default;
@@ -48,11 +50,14 @@ struct WipingAllocator {
     ::operator delete(p);
   }
   template <class U>
-  bool operator==(const WipingAllocator<U>&) const { return true; }
+  bool operator==(const WipingAllocator<U>&) const {
+    return true;
+  }
 };
 
-// Text that may hold a private key (uploads, request bodies). The inline (short-string) buffer is not wiped by the
-// allocator, so reserve() at least 32 bytes when the content may be short and secret.
+// Text that may hold a private key (uploads, request bodies). The inline (short-string) buffer is
+// not wiped by the allocator, so reserve() at least 32 bytes when the content may be short and
+// secret.
 using WipedString = std::basic_string<char, std::char_traits<char>, WipingAllocator<char>>;
 
 // boost::json storage that wipes what it frees.

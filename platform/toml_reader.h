@@ -1,5 +1,5 @@
-// Reading TOML with the rule that nothing is ignored: a key that nobody asked for is an error with line and column.
-// Used by the configuration and by the catalogues.
+// Reading TOML with the rule that nothing is ignored: a key that nobody asked for is an error with
+// line and column. Used by the configuration and by the catalogues.
 #pragma once
 
 #include <cstdint>
@@ -18,18 +18,20 @@ class TomlTable;
 // Parses a document; errors (kUsage CONFIG_INVALID) say "<name>:<line>:<column>: …".
 Result<TomlTable> ParseToml(std::string_view text, std::string name);
 
-// A table being read. Getters note problems instead of returning them; Finish() returns them all in one error, with
-// the keys that were never asked for. Sub-tables report into the document's root.
+// A table being read. Getters note problems instead of returning them; Finish() returns them all in
+// one error, with the keys that were never asked for. Sub-tables report into the document's root.
 class TomlTable {
  public:
   std::string String(std::string_view key, std::optional<std::string> fallback = {});
-  std::int64_t Integer(std::string_view key, std::int64_t min, std::int64_t max, std::optional<std::int64_t> fallback = {});
+  std::int64_t Integer(std::string_view key, std::int64_t min, std::int64_t max,
+                       std::optional<std::int64_t> fallback = {});
   bool Boolean(std::string_view key, std::optional<bool> fallback = {});
   std::vector<std::string> Strings(std::string_view key, bool required = false);
   bool Has(std::string_view key) const;
-  TomlTable Table(std::string_view key);                             // absent: empty table
-  std::vector<TomlTable> Tables(std::string_view key);               // array of tables; absent: none
-  std::vector<std::pair<std::string, TomlTable>> Named(std::string_view key);  // [key.NAME] tables in document order
+  TomlTable Table(std::string_view key);                // absent: empty table
+  std::vector<TomlTable> Tables(std::string_view key);  // array of tables; absent: none
+  std::vector<std::pair<std::string, TomlTable>> Named(
+      std::string_view key);  // [key.NAME] tables in document order
   // All key = "string" pairs of this table, in document order (marks them as read).
   std::vector<std::pair<std::string, std::string>> Pairs();
   // Notes an error at the key (or at the table when the key is absent).

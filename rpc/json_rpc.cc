@@ -29,10 +29,6 @@ CallProblem Problem(const json::value& id, std::string detail, int code = kInval
   return problem;
 }
 
-bool IsSecretName(std::string_view name) {
-  return name == "pin" || name == "password" || name == "passphrase";
-}
-
 void WriteCanonical(const json::value& value, WipedString& out) {
   if (value.is_object()) {
     std::vector<const json::key_value_pair*> members;
@@ -45,11 +41,7 @@ void WriteCanonical(const json::value& value, WipedString& out) {
       if (out.back() != '{') out.push_back(',');
       const std::string name = json::serialize(json::string_view(member->key()));
       out.append(name).push_back(':');
-      if (IsSecretName(member->key())) {
-        out.append("\"\"");
-      } else {
-        WriteCanonical(member->value(), out);
-      }
+      WriteCanonical(member->value(), out);
     }
     out.push_back('}');
   } else if (value.is_array()) {

@@ -52,8 +52,8 @@ void WriteError(const json::value& id, int code, const Error& error, std::string
 void WriteJson(const json::value& value, std::string& out);
 
 // SHA-256 (hex) of `params` with members in the order of their names: the same request has the same
-// digest however it was written. PINs and passphrases are left out, since a digest of a short
-// secret gives it away.
+// digest however it was written. Not for methods whose parameters hold a PIN (MethodRow::secret):
+// the digest of a short secret gives it away.
 std::string DigestOfParams(const json::value& params);
 
 }  // namespace signet::rpc

@@ -173,8 +173,8 @@ Status Appliance::Parts::OpenServer() {
   rpc::Services services{*certificates, *trust_stores, *keys, *audit,
                          [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
-             rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services),
-                               *changes, std::move(view), *clock));
+             rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
+                               std::move(view), *clock));
   std::lock_guard lock(listener_mutex);
   server = std::move(opened);
   return Ok();

@@ -33,7 +33,9 @@ std::string ConfigText(const DevOptions& options) {
          options.listen + "\"\n";
 }
 
-Status PrepareToken(const std::filesystem::path& folder, FileSystem& files) {
+// `made`: the folder was complete once. Then a PIN file that is gone means a locked token: the PIN
+// is given by hand.
+Status PrepareToken(const std::filesystem::path& folder, bool made, FileSystem& files) {
   hsm::TokenConfig token;
   token.module = kModule;
   token.uri = std::string("pkcs11:token=") + kLabel;
@@ -46,7 +48,7 @@ Status PrepareToken(const std::filesystem::path& folder, FileSystem& files) {
                                    "\nobjectstore.backend = file\nlog.level = ERROR\n",
                                0600));
   const std::string pin_file = folder / "pin";
-  if (files.Info(pin_file)) return Ok();
+  if (made || files.Info(pin_file)) return Ok();
   // The PIN file is written last: without it a new token is made, with a PIN that is known.
   SIGNET_TRY(std::vector<std::string> tokens, files.List(token.softhsm_tokens));
   if (!tokens.empty()) {
@@ -67,8 +69,9 @@ Result<std::string> PrepareDevDirectory(const DevOptions& options, FileSystem& f
       std::filesystem::absolute(options.directory).lexically_normal();
   SIGNET_TRY(files.MakeDirectory(folder, 0700));
   const std::string config_file = folder / "signet.toml";
-  SIGNET_TRY(PrepareToken(folder, files));
-  if (!files.Info(config_file)) {
+  const bool made = static_cast<bool>(files.Info(config_file));
+  SIGNET_TRY(PrepareToken(folder, made, files));
+  if (!made) {
     SIGNET_TRY(files.WriteAtomic(config_file, ConfigText(options), 0600));
   }
   return config_file;

@@ -1,5 +1,6 @@
-// The store of the cluster's records, modelled on etcd: keys in order, values with revisions, compare-and-swap
-// transactions, watches from a revision, a deadline per call. Limits are etcd's on every implementation.
+// The store of the cluster's records, modelled on etcd: keys in order, values with revisions,
+// compare-and-swap transactions, watches from a revision, a deadline per call. Limits are etcd's on
+// every implementation.
 #pragma once
 
 #include <cstdint>
@@ -15,8 +16,10 @@
 
 namespace signet::keystore {
 
-inline constexpr std::size_t kMaxOperations = 128;             // of a transaction, compares and operations each
-inline constexpr std::size_t kMaxRequestBytes = 1536 * 1024;   // of a transaction, keys and values together
+inline constexpr std::size_t kMaxOperations =
+    128;  // of a transaction, compares and operations each
+inline constexpr std::size_t kMaxRequestBytes =
+    1536 * 1024;  // of a transaction, keys and values together
 
 using Revision = std::int64_t;  // of the store; grows by one with each transaction that writes
 
@@ -41,8 +44,12 @@ struct Write {
 struct Transaction {
   std::vector<Compare> compares;
   std::vector<Write> writes;
-  void Expect(std::string key, Revision modified) { compares.push_back({std::move(key), modified}); }
-  void Put(std::string key, std::string value) { writes.push_back({std::move(key), std::move(value)}); }
+  void Expect(std::string key, Revision modified) {
+    compares.push_back({std::move(key), modified});
+  }
+  void Put(std::string key, std::string value) {
+    writes.push_back({std::move(key), std::move(value)});
+  }
   void Delete(std::string key) { writes.push_back({std::move(key), std::nullopt}); }
 };
 
@@ -57,8 +64,8 @@ struct Event {
   std::optional<std::string> value;  // none: deleted
   Revision modified = 0;
 };
-// All events of one transaction together, transactions in order, none left out. Called on a thread of the store; must
-// not call the store.
+// All events of one transaction together, transactions in order, none left out. Called on a thread
+// of the store; must not call the store.
 using WatchSink = std::function<void(Revision revision, const std::vector<Event>& events)>;
 
 class Watch {
@@ -67,24 +74,27 @@ class Watch {
   virtual ~Watch() = default;
 };
 
-// Thread-safe. A deadline is the time from the call on. Errors: kConflict STATE_CHANGED is never an error here (see
-// Commit); kUsage TRANSACTION_TOO_LARGE, KEY_INVALID (empty), KEY_REPEATED (written twice in one transaction);
-// kTimeout STORE_BUSY; kUnavailable STORAGE_FULL, STORE_FAILED, STATE_DAMAGED; kUnavailable STORE_COMPACTED for a watch
-// from a revision that is gone.
+// Thread-safe. A deadline is the time from the call on. Errors: kConflict STATE_CHANGED is never an
+// error here (see Commit); kUsage TRANSACTION_TOO_LARGE, KEY_INVALID (empty), KEY_REPEATED (written
+// twice in one transaction); kTimeout STORE_BUSY; kUnavailable STORAGE_FULL, STORE_FAILED,
+// STATE_DAMAGED; kUnavailable STORE_COMPACTED for a watch from a revision that is gone.
 class Store {
  public:
   virtual ~Store() = default;
   virtual Result<std::optional<Record>> Get(const std::string& key, Duration deadline) = 0;
-  // Keys that start with `prefix`, after `after` (exclusive, empty: from the start), at most `limit` (0: all).
+  // Keys that start with `prefix`, after `after` (exclusive, empty: from the start), at most
+  // `limit` (0: all).
   virtual Result<Range> List(const std::string& prefix, const std::string& after, std::size_t limit,
                              Duration deadline) = 0;
-  // The new revision, or none when a compare did not hold (nothing was written then). Where nothing changes (only
-  // compares, only absent keys deleted) the revision stays. Durable when it returns. Sinks of this process have seen the
-  // change when it returns.
-  virtual Result<std::optional<Revision>> Commit(const Transaction& transaction, Duration deadline) = 0;
-  // Events under `prefix` after revision `from` (0: from now on), without gap or repetition: List() and a watch from its
-  // revision see everything. Past events are delivered before this returns.
-  virtual Result<std::unique_ptr<keystore::Watch>> Watch(const std::string& prefix, Revision from, WatchSink sink) = 0;
+  // The new revision, or none when a compare did not hold (nothing was written then). Where nothing
+  // changes (only compares, only absent keys deleted) the revision stays. Durable when it returns.
+  // Sinks of this process have seen the change when it returns.
+  virtual Result<std::optional<Revision>> Commit(const Transaction& transaction,
+                                                 Duration deadline) = 0;
+  // Events under `prefix` after revision `from` (0: from now on), without gap or repetition: List()
+  // and a watch from its revision see everything. Past events are delivered before this returns.
+  virtual Result<std::unique_ptr<keystore::Watch>> Watch(const std::string& prefix, Revision from,
+                                                         WatchSink sink) = 0;
 };
 
 }  // namespace signet::keystore

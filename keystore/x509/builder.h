@@ -38,9 +38,10 @@ Result<std::string> BuildRequest(const Template& content, const std::string& spk
 Result<std::string> BuildSelfSigned(const Template& content, const Validity& validity,
                                     const std::string& spki, EVP_PKEY* signer);
 
-// A dress rehearsal: signs the same content with a software key of the same algorithm and size and lints the result, so that
-// the token never signs what would be refused. The throw-away keys protect nothing; one for each size is kept as long as
-// this object, since making an RSA key takes a tenth of a second. Thread-safe.
+// A dress rehearsal: signs the same content with a software key of the same algorithm and size and
+// lints the result, so that the token never signs what would be refused. The throw-away keys
+// protect nothing; one for each size is kept as long as this object, since making an RSA key takes
+// a tenth of a second. Thread-safe.
 class Rehearsal {
  public:
   // `validity` null: a CSR. kRefused LINT_FAILED with all findings.
