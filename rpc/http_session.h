@@ -185,16 +185,9 @@ class HttpSession final : public Session,
   bool OnRequest() {
     if (reader_.request().method == HttpRequest::Method::kGet) return AnswerHealth();
     phase_ = Phase::kHandling;
-    RequestContext context;
-    context.actor = peer_.actor;
-    context.role = peer_.role;
-    context.purposes = peer_.purposes;
-    context.origin = peer_.origin;
-    context.local = peer_.local;
-    context.uid = peer_.uid;
+    RequestContext context = ContextOfPeer();
     context.idempotency_key = reader_.request().idempotency_key;
     context.limit = context_->options.request;
-    context.request_id = request_id_;
     WipedString body = std::move(reader_.request().body);
     boost::asio::co_spawn(
         context_->main, context_->endpoint.Answer(std::move(context), std::move(body)),
@@ -312,7 +305,7 @@ class HttpSession final : public Session,
                        });
   }
 
-  void NoteTurnedAway(const Error& error) {
+  RequestContext ContextOfPeer() const {
     RequestContext context;
     context.actor = peer_.actor;
     context.role = peer_.role;
@@ -321,6 +314,11 @@ class HttpSession final : public Session,
     context.local = peer_.local;
     context.uid = peer_.uid;
     context.request_id = request_id_;
+    return context;
+  }
+
+  void NoteTurnedAway(const Error& error) {
+    RequestContext context = ContextOfPeer();
     Error noted = error;
     boost::asio::co_spawn(context_->main,
                           context_->endpoint.NoteTurnedAway(std::move(context), std::move(noted)),
