@@ -160,8 +160,20 @@ x509::TrustView Overlay(x509::TrustView below, const std::vector<x509::Certifica
   return {with(below.anchors, true), with(below.intermediates, false)};
 }
 
+// Another check may see the same fault again; one check may see it several times (two names
+// missing).
 void Append(Findings& to, Findings from) {
-  for (Finding& finding : from) x509::AddOnce(to, std::move(finding));
+  const auto known = static_cast<std::ptrdiff_t>(to.size());
+  for (Finding& finding : from) {
+    const bool seen = std::any_of(to.begin(), to.begin() + known, [&](const Finding& f) {
+      return f.id == finding.id && f.certificate == finding.certificate;
+    });
+    if (!seen) to.push_back(std::move(finding));
+  }
+}
+
+x509::LintRole LeafRole(const Purpose& purpose) {
+  return purpose.profile.ca ? x509::LintRole::kIntermediate : x509::LintRole::kEndEntity;
 }
 
 x509::EntryKind KindOfCa(const x509::Certificate& certificate) {
@@ -305,7 +317,13 @@ Result<UploadPlan> PlanUpload(const PlanInput& in, const std::string& purpose_na
     return plan;
   }
   const auto csr = pending.find(leaf.fields().key.ski);
-  if (csr == pending.end()) return NoCsrFor(in, purpose, leaf);
+  if (csr == pending.end()) {
+    Error error = NoCsrFor(in, purpose, leaf);
+    error.findings = {{Severity::kError, error.word, error.detail, leaf.fingerprint()}};
+    Append(error.findings, x509::Lint(leaf, LeafRole(purpose)));
+    x509::CheckDates(leaf, in.now, error.findings);
+    return error;
+  }
   plan.csr = csr->second->value;
   plan.csr_modified = csr->second->modified;
 
@@ -327,8 +345,7 @@ Result<UploadPlan> PlanUpload(const PlanInput& in, const std::string& purpose_na
   }
   x509::ChainPolicy policy;
   policy.time = in.now;
-  policy.leaf_role =
-      purpose.profile.ca ? x509::LintRole::kIntermediate : x509::LintRole::kEndEntity;
+  policy.leaf_role = LeafRole(purpose);
   x509::ChainVerdict verdict = x509::VerifyPath(leaf, {}, trust, policy);
   Append(plan.findings, std::move(verdict.findings));
   if (HasErrors(plan.findings)) {
@@ -401,6 +418,10 @@ Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const std::string& store,
           "a predecessor is named for a file of several certificates",
           "Give one certificate a file, or leave the predecessor out: it is found by itself.");
     }
+  }
+  if (all.empty()) {
+    return MakeError(Kind::kRefused, "UPLOAD_EMPTY", "the upload holds no certificate",
+                     "Send at least one PEM CERTIFICATE block or a DER certificate.");
   }
   if (all.size() > 16) {
     return MakeError(Kind::kRefused, "TOO_MANY_CERTIFICATES", "a chain has 16 certificates at most",

@@ -168,7 +168,8 @@ CaChain CheckCaChain(std::vector<Certificate> uploaded, const TrustView& trust, 
   sorter.Sort();
   for (const Certificate& c : chain.ordered) {
     const LintRole role = c.fields().self_issued ? LintRole::kAnchor : LintRole::kIntermediate;
-    for (Finding& finding : Lint(c, role)) AddOnce(chain.findings, std::move(finding));
+    Findings own = Lint(c, role);
+    chain.findings.insert(chain.findings.end(), own.begin(), own.end());
     if (c.fields().self_issued) {
       if (const auto kind = ClassifyEntry(c, std::nullopt); !kind) {
         AddOnce(chain.findings,

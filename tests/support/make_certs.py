@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, padding,
 from cryptography.x509.oid import ExtendedKeyUsageOID as EKU
 from cryptography.x509.oid import NameOID
 
-OUT = sys.argv[1]
+OUT = sys.argv[1] if len(sys.argv) > 1 else ""
 BEGIN = datetime.datetime(2026, 1, 1)
 END = datetime.datetime(2027, 1, 1)
 LATER = datetime.datetime(2036, 1, 1)
@@ -553,4 +553,5 @@ certificatePolicies=1.2.3.4
             "subjectAltName=DNS:a.example.com", "-outform", "DER", "-out", "request-weak.der")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+// What readers see of the store.
+#include <gmock/gmock.h>
+
+#include "keystore/trust_writer.h"
+#include "keystore/x509/pem.h"
+#include "platform/encoding.h"
+#include "tests/keystore/open_store.h"
+#include "tests/support/test_ca.h"
+
+namespace signet::keystore {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class StateTest : public ::testing::Test {
+ protected:
+  std::unique_ptr<State> Open() { return State::Open(*store.sqlite, store.layout).value(); }
+  Revision PutCsr(const std::string& id, const std::string& purpose) {
+    CsrRecord csr;
+    csr.id = id;
+    csr.purpose = purpose;
+    csr.key.id = "key-of-" + id;
+    return store.Put(store.layout.Csr(id), json::serialize(ToJson(csr)));
+  }
+  OpenStore store;
+};
+
+TEST_F(StateTest, RecordsAreReadAtTheStartAndFollowedAfterwards) {
+  const Revision first = PutCsr("1", "cup");
+  auto state = Open();
+  EXPECT_EQ(state->Now()->csrs.at("1").modified, first);
+  const Revision second = PutCsr("2", "tomcat");
+  const auto now = state->Now();
+  EXPECT_EQ(now->revision, second);
+  EXPECT_EQ(now->csrs.at("2").value.purpose, "tomcat");
+  Transaction transaction;
+  transaction.Delete(store.layout.Csr("1"));
+  ASSERT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)));
+  EXPECT_THAT(state->Now()->csrs, SizeIs(1));
+  EXPECT_THAT(now->csrs, SizeIs(2));  // who holds a snapshot keeps it
+}
+
+TEST_F(StateTest, ChangeIsToldOnceWithTheNewSnapshot) {
+  auto state = Open();
+  std::vector<Revision> told;
+  state->OnChange([&](const Snapshot& snapshot) { told.push_back(snapshot.revision); });
+  const Revision first = PutCsr("1", "cup");
+  const Revision second = PutCsr("2", "cup");
+  EXPECT_THAT(told, ElementsAre(first, second));
+}
+
+TEST_F(StateTest, TransactionIsSeenAsAWhole) {
+  auto state = Open();
+  std::vector<std::size_t> seen;
+  state->OnChange([&](const Snapshot& snapshot) { seen.push_back(snapshot.csrs.size()); });
+  Transaction transaction;
+  for (const char* id : {"1", "2", "3"}) {
+    transaction.Put(store.layout.Csr(id), json::serialize(ToJson(CsrRecord())));
+  }
+  ASSERT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)));
+  EXPECT_THAT(seen, ElementsAre(3));
+}
+
+TEST_F(StateTest, DamagedRecordIsLeftOutAndTheOthersStay) {
+  PutCsr("1", "cup");
+  store.Put(store.layout.Csr("2"), "{\"id\":");
+  store.Put(store.layout.Csr("3"), "{\"id\": 7}");
+  store.Put(store.layout.Identity("cup"), "[]");
+  store.Put(store.layout.Certificate("ab"), "{\"der\":\"not base64!\"}");
+  store.Put(store.layout.Certificate("cd"), "{\"der\":\"" + Base64Encode("no certificate") + "\"}");
+  auto state = Open();
+  EXPECT_THAT(state->Now()->csrs, SizeIs(1));
+  EXPECT_THAT(state->Now()->identities, IsEmpty());
+  EXPECT_EQ(state->Now()->Certificate("ab"), nullptr);
+  EXPECT_EQ(state->Now()->Certificate("cd"), nullptr);
+  PutCsr("2", "tomcat");
+  EXPECT_THAT(state->Now()->csrs, SizeIs(2));
+}
+
+TEST_F(StateTest, OtherNodesRecordsAreNotThisNodes) {
+  store.Put(Layout("blue", "imp2.example.com").Csr("1"), json::serialize(ToJson(CsrRecord())));
+  store.Put(Layout("green", "imp1.example.com").Csr("2"), json::serialize(ToJson(CsrRecord())));
+  EXPECT_THAT(Open()->Now()->csrs, IsEmpty());
+}
+
+TEST_F(StateTest, UnchangedPartsAreShared) {
+  const signet::testing::TestCa ca;
+  const auto root = x509::ReadCertificates(ca.Issuer("root"), 1).value().front();
+  auto state = Open();
+  TrustWriter writer(*state->Now(), store.layout, WallTime());
+  writer.Add("tomcat-trust", {root, x509::EntryKind::kAnchor, "r"}, "uploaded");
+  Transaction transaction;
+  writer.WriteTo(transaction);
+  ASSERT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)).value());
+  const auto before = state->Now();
+  PutCsr("1", "cup");
+  const auto after = state->Now();
+  EXPECT_NE(before, after);
+  EXPECT_EQ(before->certificates, after->certificates);
+  EXPECT_EQ(before->trust.at("tomcat-trust"), after->trust.at("tomcat-trust"));
+  const auto view = Snapshot::View(after, "tomcat-trust");
+  EXPECT_THAT(view.anchors(root.fields().subject_der), ElementsAre(root));
+  EXPECT_THAT(view.intermediates(root.fields().subject_der), IsEmpty());
+}
+
+TEST_F(StateTest, EveryKeyHasItsOwner) {
+  IdentityRecord identity;
+  identity.purpose = "cup";
+  identity.current = IdentityVersion();
+  identity.current->key.id = "aa";
+  identity.previous = IdentityVersion();
+  identity.previous->key.id = "bb";
+  store.Put(store.layout.Identity("cup"), json::serialize(ToJson(identity)));
+  PutCsr("1", "tomcat");
+  std::map<std::string, std::string> owners;
+  for (const auto& [id, key] : Open()->Now()->Keys()) owners[id] = key.owner;
+  EXPECT_THAT(owners, ElementsAre(::testing::Pair("aa", "cup current"),
+                                  ::testing::Pair("bb", "cup previous"),
+                                  ::testing::Pair("key-of-1", "tomcat csr 1")));
+}
+
+class TrustWriterTest : public StateTest {
+ protected:
+  signet::testing::TestCa ca;
+  x509::Certificate Cert(const std::string& pem) {
+    return x509::ReadCertificates(pem, 1).value().front();
+  }
+};
+
+TEST_F(TrustWriterTest, EntryAndItsCertificateAreWrittenTogether) {
+  const auto root = Cert(ca.Issuer("root"));
+  auto state = Open();
+  TrustWriter writer(*state->Now(), store.layout, WallTime(std::chrono::seconds(1000)));
+  writer.Add("cup-trust", {root, x509::EntryKind::kAnchor, "our root"}, "uploaded");
+  Transaction transaction;
+  writer.WriteTo(transaction);
+  ASSERT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)).value());
+  const auto now = state->Now();
+  const TrustEntryRecord* entry = now->TrustEntry("cup-trust", root.fingerprint());
+  ASSERT_NE(entry, nullptr);
+  EXPECT_EQ(entry->kind, "anchor");
+  EXPECT_EQ(entry->origin, "uploaded");
+  EXPECT_EQ(entry->description, "our root");
+  EXPECT_EQ(entry->added, WallTime(std::chrono::seconds(1000)));
+  ASSERT_NE(now->Certificate(root.fingerprint()), nullptr);
+  EXPECT_EQ(now->Certificate(root.fingerprint())->der(), root.der());
+  EXPECT_EQ(now->TrustEntryCount(), 1u);
+}
+
+TEST_F(TrustWriterTest, KnownEntryIsLeftAsItIs) {
+  const auto root = Cert(ca.Issuer("root"));
+  auto state = Open();
+  for (const char* description : {"first", "second"}) {
+    TrustWriter writer(*state->Now(), store.layout, WallTime());
+    writer.Add("cup-trust", {root, x509::EntryKind::kAnchor, description}, "uploaded");
+    Transaction transaction;
+    writer.WriteTo(transaction);
+    if (transaction.writes.empty()) continue;
+    ASSERT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)).value());
+  }
+  EXPECT_EQ(state->Now()->TrustEntry("cup-trust", root.fingerprint())->description, "first");
+}
+
+TEST_F(TrustWriterTest, WriterWithAnOldSnapshotDoesNotLoseWhatCameSince) {
+  // Two entries whose fingerprints begin alike lie in one record.
+  std::map<std::string, std::vector<x509::Certificate>> shards;
+  std::vector<x509::Certificate> pair;
+  for (int i = 0; pair.empty() && i < 600; ++i) {
+    auto made = Cert(ca.SelfSigned("h" + std::to_string(i) + ".example.com"));
+    auto& shard = shards[made.fingerprint().substr(0, 2)];
+    shard.push_back(made);
+    if (shard.size() == 2) pair = shard;
+  }
+  ASSERT_THAT(pair, SizeIs(2));
+  auto state = Open();
+  const auto old = state->Now();
+  auto add = [&](const Snapshot& snapshot, const x509::Certificate& certificate) {
+    TrustWriter writer(snapshot, store.layout, WallTime());
+    writer.Add("cup-trust", {certificate, x509::EntryKind::kPinned, ""}, "uploaded");
+    Transaction transaction;
+    writer.WriteTo(transaction);
+    return store.sqlite->Commit(transaction, std::chrono::seconds(10)).value().has_value();
+  };
+  EXPECT_TRUE(add(*old, pair[0]));
+  EXPECT_FALSE(add(*old, pair[1]));
+  EXPECT_TRUE(add(*state->Now(), pair[1]));
+  EXPECT_EQ(state->Now()->TrustEntryCount(), 2u);
+}
+
+}  // namespace
+}  // namespace signet::keystore
