@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -234,6 +235,20 @@ Status CheckOwnFile(FileSystem& files, const std::string& path, bool secret) {
   const std::uint32_t readers = info.gid == 0 ? 0004u : 0044u;
   if (secret && (info.mode & readers) != 0) return refuse("may be read by others");
   return Ok();
+}
+
+Result<FileLock> FileLock::Take(const std::string& path) {
+  FileLock lock;
+  lock.fd_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (lock.fd_ < 0) return ErrnoError(errno, "cannot open the lock", path);
+  if (flock(lock.fd_, LOCK_EX | LOCK_NB) == 0) return lock;
+  if (errno != EWOULDBLOCK) return ErrnoError(errno, "cannot take the lock", path);
+  return MakeError(Kind::kConflict, "ALREADY_RUNNING", "another process holds " + path,
+                   "Is signetd running already? Stop it, or give this one a directory of its own.");
+}
+
+FileLock::~FileLock() {
+  if (fd_ >= 0) close(fd_);
 }
 
 }  // namespace signet

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "platform/clock.h"
@@ -49,6 +50,23 @@ class FileSystem {
 };
 
 std::unique_ptr<FileSystem> MakeFileSystem();
+
+// An advisory lock on a file (flock), made when absent and held as long as this lives.
+class FileLock {
+ public:
+  // kConflict ALREADY_RUNNING when another process holds it.
+  static Result<FileLock> Take(const std::string& path);
+  FileLock() = default;
+  ~FileLock();
+  FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  FileLock& operator=(FileLock&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+
+ private:
+  int fd_ = -1;
+};
 
 // Refuses (kRefused UNSAFE_FILE) a file that others than root and this user may write, or
 // (`secret`) others may read.

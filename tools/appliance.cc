@@ -26,6 +26,7 @@ namespace asio = boost::asio;
 
 namespace {
 
+constexpr char kLockFile[] = "lock";
 constexpr Duration kStopGrace = std::chrono::seconds(5);
 constexpr Duration kExclusiveWait = std::chrono::seconds(2);
 
@@ -45,6 +46,8 @@ struct Appliance::Parts {
   std::unique_ptr<Clock> clock = MakeSystemClock();
   WallTime started = clock->Now();
   keystore::Catalogue catalogue;
+  FileLock lock;
+  bool create = false;  // the state is a new one
   std::unique_ptr<keystore::NodeLog> log;
   std::unique_ptr<keystore::Store> store;
   std::unique_ptr<keystore::State> state;
@@ -67,7 +70,7 @@ struct Appliance::Parts {
   Lane sign_lane{"sign", 2, 256};
   Lane probe_lane{"probe", 1, 2};
 
-  Status OpenState(bool create);
+  Status OpenState();
   Status OpenToken();
   Status CheckNewState();
   void MakeServices(std::set<std::string> leftovers);
@@ -78,18 +81,28 @@ struct Appliance::Parts {
   bool StopLanes();
 };
 
-Status Appliance::Parts::OpenState(bool create) {
+Status Appliance::Parts::OpenState() {
   SIGNET_TRY(catalogue, ReadCatalogue(config, *files));
   for (const rpc::ServiceAccount& service : config.roles.services) {
     for (const std::string& purpose : service.purposes) {
       SIGNET_TRY(keystore::FindPurpose(catalogue, purpose));
     }
   }
-  if (create) {
-    SIGNET_TRY(files->MakeDirectory(config.state_directory, 0700));
-  }
+  SIGNET_TRY(files->MakeDirectory(config.state_directory, 0700));
   const std::string folder = config.state_directory + "/";
-  SIGNET_TRY(log, keystore::NodeLog::Open(folder + "node.db", create, *clock));
+  // Before anything is opened: a second daemon must not even log in to the token.
+  SIGNET_TRY(lock, FileLock::Take(folder + kLockFile));
+  // Made one after the other, so a first start that was cut off leaves an empty log alone; a store
+  // that is missing beside a log with records was lost, and is not replaced.
+  const auto absent = [&](const char* name) { return !files->Info(folder + name); };
+  const bool no_store = absent("store.db");
+  SIGNET_TRY(log,
+             keystore::NodeLog::Open(folder + "node.db", no_store && absent("node.db"), *clock));
+  if (no_store) {
+    SIGNET_TRY(std::vector<keystore::AuditRecord> records, log->Audit(0, 1));
+    SIGNET_TRY(std::vector<keystore::JournalEntry> pending, log->Pending());
+    create = records.empty() && pending.empty();
+  }
   SIGNET_TRY(store, keystore::OpenSqliteStore(folder + "store.db", create));
   SIGNET_TRY(keystore::OpenFormat(*store, catalogue.product, config.names.cluster,
                                   keystore::Migrations()));
@@ -119,7 +132,7 @@ Status Appliance::Parts::OpenToken() {
 }
 
 Status Appliance::Parts::CheckNewState() {
-  if (token->Info().state != hsm::TokenState::kOperational) return Ok();
+  if (!create || token->Info().state != hsm::TokenState::kOperational) return Ok();
   SIGNET_TRY(std::vector<hsm::TokenKey> found, token->token().List());
   if (found.empty()) return Ok();
   state.reset();
@@ -236,16 +249,12 @@ Appliance::~Appliance() = default;
 Result<std::unique_ptr<Appliance>> Appliance::Open(Config config) {
   auto parts = std::make_unique<Parts>();
   parts->config = std::move(config);
-  const auto present = parts->files->List(parts->config.state_directory);
-  const bool create = !present || present.value().empty();
-  SIGNET_TRY(parts->OpenState(create));
+  SIGNET_TRY(parts->OpenState());
   SIGNET_TRY(std::vector<keystore::JournalEntry> pending, parts->log->Pending());
   std::set<std::string> leftovers;
   for (const keystore::JournalEntry& entry : pending) leftovers.insert(entry.id);
   SIGNET_TRY(parts->OpenToken());
-  if (create) {
-    SIGNET_TRY(parts->CheckNewState());
-  }
+  SIGNET_TRY(parts->CheckNewState());
   parts->MakeServices(std::move(leftovers));
   SIGNET_TRY(parts->OpenServer());
   return std::unique_ptr<Appliance>(new Appliance(std::move(parts)));
