@@ -46,7 +46,7 @@ struct Appliance::Parts {
   std::unique_ptr<Clock> clock = MakeSystemClock();
   WallTime started = clock->Now();
   keystore::Catalogue catalogue;
-  FileLock lock;
+  FileLock state_lock;
   bool create = false;  // the state is a new one
   std::unique_ptr<keystore::NodeLog> log;
   std::unique_ptr<keystore::Store> store;
@@ -91,7 +91,7 @@ Status Appliance::Parts::OpenState() {
   SIGNET_TRY(files->MakeDirectory(config.state_directory, 0700));
   const std::string folder = config.state_directory + "/";
   // Before anything is opened: a second daemon must not even log in to the token.
-  SIGNET_TRY(lock, FileLock::Take(folder + kLockFile));
+  SIGNET_TRY(state_lock, FileLock::Take(folder + kLockFile));
   // Made one after the other, so a first start that was cut off leaves an empty log alone; a store
   // that is missing beside a log with records was lost, and is not replaced.
   const auto absent = [&](const char* name) { return !files->Info(folder + name); };
