@@ -121,17 +121,17 @@ def rsa_numbers(n, e):
     return put(SPKI, Node(0x30, [Node(0x30, [mk.oid("1.2.840.113549.1.1.1"), Node(5, b"")]), key]))
 
 
-def weak_rsa():
+def weak_rsa(wish):
     key = rsa.generate_private_key(65537, 2048)
     n, p = key.public_key().public_numbers().n, key.private_numbers().p
     return {
-        "rsa-e1": rsa_numbers(n, 1),
-        "rsa-e3": rsa_numbers(n, 3),
-        "rsa-2049": rsa_numbers((1 << 2048) | n, 65537),
-        "rsa-16384": rsa_numbers((1 << 16383) | 0x1234567, 65537),
-        "rsa-fermat": rsa_numbers(p * mk.next_prime(p + 2), 65537),
-        "rsa-roca": rsa_numbers(mk.roca_prime(971) * mk.roca_prime(977), 65537),
-    }
+        "rsa-e1": lambda: rsa_numbers(n, 1),
+        "rsa-e3": lambda: rsa_numbers(n, 3),
+        "rsa-2049": lambda: rsa_numbers((1 << 2048) | n, 65537),
+        "rsa-16384": lambda: rsa_numbers((1 << 16383) | 0x1234567, 65537),
+        "rsa-fermat": lambda: rsa_numbers(p * mk.next_prime(p + 2), 65537),
+        "rsa-roca": lambda: rsa_numbers(mk.roca_prime(971) * mk.roca_prime(977), 65537),
+    }[wish]()
 
 
 ODD = {
@@ -148,8 +148,8 @@ ODD = {
     "subject-newline": text(0x0C, b"a\nb\x1b[31m"),
     "subject-invalid-utf8": text(0x0C, b"a\xff\xfe"),
     "subject-bmp-odd": text(0x1E, b"\0a\0"),
-    "subject-bmp": text(0x1E, "Zoë".encode("utf-16-be")),
-    "subject-teletex": text(0x14, b"Zo\xeb"),
+    "subject-bmp": text(0x1E, "Zoë of Sales".encode("utf-16-be")),
+    "subject-teletex": text(0x14, b"Zo\xeb of Sales"),
     "subject-1000-rdns": subject(*[mk.attribute(CN, 0x0C, b"a")] * 1000),
     "subject-32768": text(0x0C, b"a" * 32768),
     "subject-multi": subject(Node(0x31, [Node(0x30, [mk.oid("2.5.4.10"), Node(0x0C, b"O")]),
@@ -215,7 +215,7 @@ def sign(known, wish):
                   eku=eku, ku=tuple(ku), begin=days(wish.get("begin", -1)), end=days(wish.get("end", 365)),
                   digest=digest).public_bytes(mk.DER)
     if "odd" in wish:
-        change = ODD.get(wish["odd"]) or weak_rsa()[wish["odd"]]
+        change = ODD.get(wish["odd"]) or weak_rsa(wish["odd"])
         der = mk.changed(der, issuer.key, change, digest)
     if "raw" in wish:
         der = RAW[wish["raw"]](der)
