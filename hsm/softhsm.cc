@@ -114,7 +114,8 @@ Status Durability::SyncTree(const std::string& directory, FileTime since, int de
       if (depth > 1) {
         SIGNET_TRY(SyncTree(path, since, depth - 1));
       }
-    } else if (info.value().type == FileInfo::Type::kRegular && info.value().modified >= since) {
+    } else if (info.value().type == FileInfo::Type::kRegular && info.value().size > 0 &&
+               info.value().modified >= since) {  // of an empty lock file only the name counts
       auto synced = files_.SyncFile(path);
       if (!synced && synced.error().word != "FILE_NOT_FOUND") return synced;
     }

@@ -226,7 +226,7 @@ Status TokenOwner::Impl::LoginAndTest(const Secret& pin) {
 }
 
 Status TokenOwner::Impl::TestAndSettle() {
-  const auto steps = RunSelfTest(link);
+  const auto steps = RunSelfTest(link, SelfTestKind::kBoot);
   if (AllPassed(steps)) {
     SetState(TokenState::kOperational, "");
     return Ok();
@@ -348,7 +348,7 @@ Result<std::vector<SelfTestStep>> TokenOwner::SelfTest() {
     return MakeError(Kind::kTokenLocked, "TOKEN_LOCKED", "the token waits for its PIN",
                      "Unlock the token with its PIN.");
   }
-  auto steps = RunSelfTest(impl_->link);
+  auto steps = RunSelfTest(impl_->link, SelfTestKind::kFull);
   if (AllPassed(steps)) {
     impl_->SetState(TokenState::kOperational, "");
   } else if (impl_->State() == TokenState::kOperational) {

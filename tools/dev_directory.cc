@@ -42,11 +42,13 @@ Status PrepareToken(const std::filesystem::path& folder, bool made, FileSystem& 
   token.softhsm_config = folder / "softhsm2.conf";
   token.softhsm_tokens = folder / "token";
   SIGNET_TRY(files.MakeDirectory(token.softhsm_tokens, 0700));
-  // SoftHSM wants an absolute path, and the folder may have been moved: written at each start.
-  SIGNET_TRY(files.WriteAtomic(token.softhsm_config,
-                               "directories.tokendir = " + token.softhsm_tokens +
-                                   "\nobjectstore.backend = file\nlog.level = ERROR\n",
-                               0600));
+  // SoftHSM wants an absolute path, and the folder may have been moved: looked at at each start.
+  const std::string text = "directories.tokendir = " + token.softhsm_tokens +
+                           "\nobjectstore.backend = file\nlog.level = ERROR\n";
+  const auto present = files.Read(token.softhsm_config, 1u << 16);
+  if (!present || present.value() != text) {
+    SIGNET_TRY(files.WriteAtomic(token.softhsm_config, text, 0600));
+  }
   const std::string pin_file = folder / "pin";
   if (made || files.Info(pin_file)) return Ok();
   // The PIN file is written last: without it a new token is made, with a PIN that is known.

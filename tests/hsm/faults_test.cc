@@ -169,6 +169,25 @@ TEST_F(Faults, MissingMechanismFailsTheSelfTest) {
   EXPECT_FALSE(open.owner->Probe());
 }
 
+TEST_F(Faults, AtBootAnRsaKeyThatIsThereSignsAndIsBelievedOnlyWhenItVerifies) {
+  Make("rsa", kRsa2048);
+  open.owner.reset();
+  int made = plan.Calls("C_GenerateKeyPair");
+  plan.Set("");
+  open.Open();
+  EXPECT_EQ(open.owner->Info().state, TokenState::kOperational) << open.owner->Info().reason;
+  EXPECT_EQ(plan.Calls("C_GenerateKeyPair"), made + 1) << "for the EC step only";
+  made = plan.Calls("C_GenerateKeyPair");
+  EXPECT_TRUE(open.owner->SelfTest());
+  EXPECT_EQ(plan.Calls("C_GenerateKeyPair"), made + 2) << "asked for, it makes both keys";
+
+  open.owner.reset();
+  plan.Set("C_Sign 1 corrupt\n");
+  open.Open();
+  EXPECT_EQ(open.owner->Info().state, TokenState::kFailed);
+  EXPECT_THAT(open.owner->Info().reason, HasSubstr("sign-verify rsa"));
+}
+
 TEST_F(Faults, DeadSessionsAreRebuiltOnce) {
   const GeneratedKey key = Make("k");
   const int logins = plan.Calls("C_Login");
