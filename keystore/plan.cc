@@ -214,20 +214,6 @@ std::vector<std::string> ServicesOf(const std::vector<Restart>& restarts) {
   return names;
 }
 
-Error Refusal(std::string what, Findings findings) {
-  const auto first = std::find_if(findings.begin(), findings.end(),
-                                  [](const Finding& f) { return f.severity == Severity::kError; });
-  const auto errors = std::count_if(findings.begin(), findings.end(), [](const Finding& f) {
-    return f.severity == Severity::kError;
-  });
-  Error error = MakeError(
-      Kind::kRefused, first->id, what + " is refused: " + first->text,
-      errors > 1 ? "Mend all " + std::to_string(errors) + " errors listed; nothing was stored."
-                 : "Mend the error listed; nothing was stored.");
-  error.findings = std::move(findings);
-  return error;
-}
-
 Result<KeyPlan> PlanSelfSigned(const PlanInput& in, const IdentityRequest& request) {
   const Purpose* purpose = request.internal ? in.catalogue.FindPurpose(request.purpose) : nullptr;
   if (purpose == nullptr) {

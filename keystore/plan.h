@@ -11,6 +11,7 @@
 #include "hsm/key_types.h"
 #include "keystore/catalogue.h"
 #include "keystore/node.h"
+#include "keystore/refusal.h"
 #include "keystore/snapshot.h"
 #include "keystore/store/store.h"
 #include "keystore/x509/builder.h"
@@ -95,7 +96,5 @@ Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const std::string& store,
 Result<const Purpose*> FindPurpose(const Catalogue& catalogue, const std::string& name);
 Result<const TrustStoreRow*> FindTrustStore(const Catalogue& catalogue, const std::string& name);
 std::vector<std::string> ServicesOf(const std::vector<Restart>& restarts);
-// kRefused; the word is the first error's id.
-Error Refusal(std::string what, Findings findings);
 
 }  // namespace signet::keystore
