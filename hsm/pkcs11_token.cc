@@ -273,6 +273,29 @@ Status Pkcs11Token::DestroyLabelled(const std::string& label) {
   });
 }
 
+Status Pkcs11Token::DestroyUnfinished() {
+  return Change([&](Session& session) -> Status {
+    const auto start = Durability::Mark();
+    for (const CK_OBJECT_CLASS object_class : {CKO_PRIVATE_KEY, CKO_PUBLIC_KEY}) {
+      // SoftHSM writes its defaults first, and CKA_TOKEN is false among them. Session objects of
+      // ours have an origin: CKA_LOCAL.
+      Template match;
+      match.Number(CKA_CLASS, object_class).Flag(CKA_TOKEN, false);
+      SIGNET_TRY(auto found, FindObjects(session, std::move(match)));
+      for (const CK_OBJECT_HANDLE object : found) {
+        SIGNET_TRY(auto label, ReadOptional(session, object, CKA_LABEL));
+        SIGNET_TRY(auto id, ReadOptional(session, object, CKA_ID));
+        SIGNET_TRY(auto local, ReadOptional(session, object, CKA_LOCAL));
+        const bool has_origin = !local.empty() && local[0] != CK_FALSE;
+        if (!label.empty() || !id.empty() || has_origin) continue;
+        SIGNET_CK("C_DestroyObject", session.module()->C_DestroyObject(session.handle(), object));
+        Log(LogLevel::kInfo, "an unfinished key object of before a crash was destroyed");
+      }
+    }
+    return durability_.Sync(start);
+  });
+}
+
 Status Pkcs11Token::DestroyMatching(Session& session, CK_ATTRIBUTE_TYPE type,
                                     std::string_view value) {
   const auto start = Durability::Mark();

@@ -23,6 +23,7 @@ class Pkcs11Token final : public Token {
                                 KeyPolicy policy) override;
   Status Destroy(const KeyId& id) override;
   Status DestroyLabelled(const std::string& label) override;
+  Status DestroyUnfinished() override;
   Result<std::vector<TokenKey>> List() override;
   Result<std::string> PublicKey(const KeyId& id) override;
   Result<std::string> SignDigest(const KeyId& id, SignScheme scheme, HashAlgorithm hash,

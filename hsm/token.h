@@ -39,6 +39,9 @@ class Token {
   virtual Status Destroy(const KeyId& id) = 0;
   // The pair with this label whose CKA_ID may not have been set yet (recovery); absent is success.
   virtual Status DestroyLabelled(const std::string& label) = 0;
+  // What a power cut in the middle of Generate leaves on tokens that write an object step by step
+  // (SoftHSM): key objects without label, id and origin, which hold no key yet (recovery).
+  virtual Status DestroyUnfinished() = 0;
   // All private keys on the token, ours or not.
   virtual Result<std::vector<TokenKey>> List() = 0;
   // A key's public half: SubjectPublicKeyInfo, DER.

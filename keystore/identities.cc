@@ -92,8 +92,15 @@ Error Identities::Abandon(Operation& operation, const std::string& key_id, Error
 Result<Identities::NewKey> Identities::MakeKey(Operation& operation, const KeyPlan& plan) {
   SIGNET_TRY(Findings rehearsal,
              rehearsal_.Run(plan.content, plan.validity ? &*plan.validity : nullptr, plan.spec));
-  SIGNET_TRY(hsm::GeneratedKey key,
-             token_.Generate(LabelFor(plan.purpose->name, operation.id), plan.spec, plan.policy));
+  const std::string label = LabelFor(plan.purpose->name, operation.id);
+  auto generated = token_.Generate(label, plan.spec, plan.policy);
+  if (!generated) {
+    // A token that fails may keep what it half made; recovery finds it by the journal's id.
+    if (generated.error().kind == Kind::kTokenFailed && !token_.DestroyLabelled(label))
+      operation.leave_for_recovery = true;
+    return std::move(generated).error();
+  }
+  const hsm::GeneratedKey key = std::move(generated).value();
   Failpoint("key.generated");
   auto evp = token_.Evp(key.id);
   if (!evp) return Abandon(operation, key.id, std::move(evp).error());
@@ -344,6 +351,7 @@ Result<Identities::Recovered> Identities::Recover(const std::string& operation) 
     }
     return recovered;
   }
+  SIGNET_TRY(token_.DestroyUnfinished());
   SIGNET_TRY(std::vector<hsm::TokenKey> keys, token_.List());
   for (const hsm::TokenKey& key : keys) {
     if (key.label.ends_with("-" + operation) && !owned.contains(key.id)) {

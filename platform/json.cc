@@ -5,6 +5,7 @@
 #include <set>
 
 #include "platform/encoding.h"
+#include "platform/secret.h"
 
 namespace signet {
 
@@ -131,7 +132,17 @@ std::string WireName(const char* member) {
   return out;
 }
 
-Result<json::value> ParseJson(std::string_view text, JsonLimits limits, json::storage_ptr storage) {
+namespace {
+
+// Boost.JSON decodes strings with escapes on the stack, 4 KiB at a time; a PIN or a key among them
+// would stay there.
+[[gnu::noinline]] void WipeStackBelow() {
+  char used[16384];
+  Wipe(used, sizeof used);
+}
+
+[[gnu::noinline]] Result<json::value> Parse(std::string_view text, JsonLimits limits,
+                                            json::storage_ptr storage) {
   if (text.size() > limits.max_bytes) {
     return MakeError(Kind::kUsage, "JSON_TOO_LARGE",
                      "the document has more than " + std::to_string(limits.max_bytes) + " bytes",
@@ -156,6 +167,14 @@ Result<json::value> ParseJson(std::string_view text, JsonLimits limits, json::st
   } catch (const std::exception& e) {  // bad_alloc, and what Boost.JSON throws for lengths
     return MakeError(Kind::kUsage, "JSON_INVALID", e.what(), kRemedy);
   }
+}
+
+}  // namespace
+
+Result<json::value> ParseJson(std::string_view text, JsonLimits limits, json::storage_ptr storage) {
+  auto value = Parse(text, limits, std::move(storage));
+  WipeStackBelow();
+  return value;
 }
 
 namespace json_internal {
