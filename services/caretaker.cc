@@ -66,9 +66,12 @@ boost::asio::awaitable<void> Caretaker::Run() {
   std::uint64_t rounds = 0;
   while (!stopping_) {
     if (parts_.token.Info().state == hsm::TokenState::kOperational) {
+      const std::int64_t recovered = Progress().recovered;
       co_await RecoverLeftovers();
       co_await MakeMissing();
-      if (!Ready() || rounds++ % kReconcileRounds == 0) co_await Reconcile();
+      // What was recovered may have been warned of.
+      const bool moved = Progress().recovered != recovered;
+      if (!Ready() || moved || rounds++ % kReconcileRounds == 0) co_await Reconcile();
     }
     if (!std::exchange(state_checked, true)) co_await CheckState();
     // In short naps, so that Stop is heard soon.

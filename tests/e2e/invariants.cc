@@ -13,7 +13,9 @@ void CheckInvariants(const Appliance& appliance, const std::string& after) {
   EXPECT_EQ(journal(), "");
   const json::value verdict = appliance.MustRpc("audit.verify");
   EXPECT_EQ(verdict.at("verified"), true) << verdict;
-  EXPECT_TRUE(appliance.MustRpc("status.show").at("warnings").as_array().empty());
+  const auto warnings = [&] { return appliance.MustRpc("status.show").at("warnings"); };
+  Eventually([&] { return warnings().as_array().empty(); }, Seconds(5));
+  EXPECT_EQ(warnings(), json::array());
 
   std::set<std::string> owners;
   const json::array keys = appliance.List("key.list");
