@@ -139,7 +139,7 @@ TEST_F(UploadTest, EverythingThatIsWrongIsListedAtOnce) {
        {"KEY_USAGE_LOST_digitalSignature", "EKU_LOST_serverAuth", "EXPIRED", "CHAIN_INCOMPLETE"}) {
     EXPECT_NE(FindingOf(error.findings, id), nullptr) << id;
   }
-  EXPECT_THAT(error.remedy, HasSubstr("errors listed"));
+  EXPECT_THAT(error.remedy, HasSubstr("mend them all"));
 }
 
 TEST_F(UploadTest, UnknownPurposeIsRefused) {

@@ -105,8 +105,11 @@ MethodTable TestMethods() {
         error.findings.push_back(finding);
         co_return error;
       }));
+  MethodRow unlock =
+      Row("test.unlock", Access::kAdminister, Effect::kChange, TokenNeed::kNone, true);
+  unlock.secret = true;
   table.Add(MakeMethod<services::api::UnlockRequest, EchoOutput>(
-      Row("test.unlock", Access::kAdminister, Effect::kChange, TokenNeed::kNone, true),
+      std::move(unlock),
       [](Call, services::api::UnlockRequest) -> asio::awaitable<Result<EchoOutput>> {
         co_return EchoOutput{};
       }));
