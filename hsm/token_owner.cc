@@ -371,7 +371,9 @@ Status TokenOwner::Probe() {
   if (state == TokenState::kOperational) return impl_->ProbeOperational();
   if (state == TokenState::kLocked) return Ok();
   if (state == TokenState::kFailed && failure == Impl::Failure::kSelfTest) {
-    return MakeError(Kind::kTokenFailed, "SELF_TEST_FAILED", reason);
+    return MakeError(
+        Kind::kTokenFailed, "SELF_TEST_FAILED", reason,
+        "Run 'signet token self-test' to see which step fails; check the token and its module.");
   }
   const std::unique_lock login(impl_->login_mutex, std::try_to_lock);
   if (!login.owns_lock()) return Ok();

@@ -11,7 +11,11 @@ namespace signet::rpc {
 namespace {
 
 Error IdentityError(std::string_view what) {
-  return OpenSslError(Kind::kRefused, "TLS_IDENTITY_INVALID", what);
+  Error error = OpenSslError(Kind::kRefused, "TLS_IDENTITY_INVALID", what);
+  error.remedy =
+      "Look at 'signet certificate list' and 'signet key list'; generate the listener's "
+      "certificate anew.";
+  return error;
 }
 
 int GiveIdentity(SSL* ssl, void* argument) {
