@@ -1,7 +1,5 @@
 #include "hsm/objects.h"
 
-#include <cstring>
-
 #include "hsm/pkcs11_error.h"
 #include "hsm/public_key.h"
 #include "platform/encoding.h"
@@ -16,6 +14,15 @@ Error Nonsense(const std::string& what) {
   return MakeError(Kind::kTokenFailed, "TOKEN_ERROR",
                    "the PKCS#11 module answers nonsense: " + what,
                    "Check that the configured module is the right one for this token.");
+}
+
+// Fills an attribute whose length is known, without asking for it first.
+Status ReadFixed(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE attribute) {
+  const CK_ULONG size = attribute.ulValueLen;
+  SIGNET_CK("C_GetAttributeValue",
+            session.module()->C_GetAttributeValue(session.handle(), object, &attribute, 1));
+  if (attribute.ulValueLen != size) return Nonsense("a number or flag of another size");
+  return Ok();
 }
 
 }  // namespace
@@ -92,17 +99,15 @@ Result<std::string> ReadOptional(Session& session, CK_OBJECT_HANDLE object,
 }
 
 Result<CK_ULONG> ReadNumber(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
-  SIGNET_TRY(auto bytes, ReadBytes(session, object, type));
   CK_ULONG number = 0;
-  if (bytes.size() != sizeof number) return Nonsense("a number of another size");
-  std::memcpy(&number, bytes.data(), sizeof number);
+  SIGNET_TRY(ReadFixed(session, object, {type, &number, sizeof number}));
   return number;
 }
 
 Result<bool> ReadFlag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
-  SIGNET_TRY(auto bytes, ReadBytes(session, object, type));
-  if (bytes.size() != sizeof(CK_BBOOL)) return Nonsense("a flag of another size");
-  return bytes[0] != CK_FALSE;
+  CK_BBOOL flag = CK_FALSE;
+  SIGNET_TRY(ReadFixed(session, object, {type, &flag, sizeof flag}));
+  return flag != CK_FALSE;
 }
 
 Result<TokenKey> ReadTokenKey(Session& session, CK_OBJECT_HANDLE object) {

@@ -26,11 +26,23 @@ using SteadyClock = std::chrono::steady_clock;
 
 std::string OwnFolder() { return std::filesystem::read_symlink("/proc/self/exe").parent_path(); }
 
+// Programs that run: a bench that dies ends them too.
+std::vector<pid_t>& Running() {
+  static std::vector<pid_t> pids;
+  return pids;
+}
+
+void End(pid_t pid) {
+  kill(pid, SIGTERM);
+  waitpid(pid, nullptr, 0);
+}
+
 }  // namespace
 
 void Die(const std::string& problem) {
   std::fprintf(stderr, "bench: %s\n", problem.c_str());
-  std::exit(1);  // destructors of statics only: children end with the scratch folder's owner
+  for (const pid_t pid : Running()) End(pid);
+  std::exit(1);
 }
 
 Options ReadOptions(int argc, char** argv, Options options) {
@@ -102,14 +114,15 @@ Program::Program(std::vector<std::string> arguments, const std::string& log) {
   if (posix_spawnp(&pid_, argv[0], &actions, nullptr, argv.data(), environ) != 0)
     Die("cannot start " + arguments[0]);
   posix_spawn_file_actions_destroy(&actions);
+  Running().push_back(pid_);
   close(out[1]);
   out_ = out[0];
 }
 
 Program::~Program() {
   close(out_);
-  kill(pid_, SIGTERM);
-  waitpid(pid_, nullptr, 0);
+  std::erase(Running(), pid_);
+  End(pid_);
 }
 
 std::string Program::ReadLine() {
