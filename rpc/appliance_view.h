@@ -24,7 +24,6 @@ struct ServerIdentity {
 struct ApplianceView {
   std::function<hsm::TokenState()> token_state;  // never blocks; any thread
   std::function<bool()> ready;  // boot is done and the token operational; never blocks; any thread
-  std::function<Result<ServerIdentity>()> tls_identity;  // may block on the token: called on a lane
 };
 
 // A client certificate (SHA-256 fingerprint, hex) and the role it has on TLS.

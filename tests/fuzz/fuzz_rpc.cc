@@ -161,8 +161,8 @@ void Run(std::string_view bytes) {
     return true;
   }();
   (void)discovery;
-  static const ApplianceView view = {
-      [] { return hsm::TokenState::kOperational; }, [] { return true; }, {}};
+  static const ApplianceView view = {[] { return hsm::TokenState::kOperational; },
+                                     [] { return true; }};
   const auto memory = std::make_shared<ChangeMemory>();
   const auto runner = MakeFakeChanges(memory);
   Gate gate(methods, *runner, view);
