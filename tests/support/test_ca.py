@@ -21,11 +21,11 @@ import datetime
 import json
 import sys
 
-import make_certs as mk
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, rsa
-from make_certs import ALGORITHM, EXTENSIONS, SERIAL, SPKI, SUBJECT, VALIDITY, VERSION, Node
+from certs import der_tree, issue, odd
+from certs.der_tree import ALGORITHM, EXTENSIONS, SERIAL, SPKI, SUBJECT, VALIDITY, VERSION, Node
 
 NOW = datetime.datetime.utcnow().replace(microsecond=0)
 CN = "2.5.4.3"
@@ -37,12 +37,12 @@ def days(n):
 
 class Issuer:
     def __init__(self, title, parent=None, begin=-30, end=3650, **kwargs):
-        self.key = mk.new_key()
-        self.cert = mk.make(mk.name(title, "Test CA"), self.key.public_key(), parent and parent.cert,
+        self.key = issue.new_key()
+        self.cert = issue.make(issue.name(title, "Test CA"), self.key.public_key(), parent and parent.cert,
                             parent.key if parent else self.key, ca=True, begin=days(begin), end=days(end), **kwargs)
 
     def pem(self):
-        return self.cert.public_bytes(mk.PEM).decode()
+        return self.cert.public_bytes(issue.PEM).decode()
 
 
 def issuers():
@@ -68,7 +68,7 @@ def subject(*rdns):
 
 
 def text(tag, value):
-    return subject(mk.attribute(CN, tag, value))
+    return subject(der_tree.attribute(CN, tag, value))
 
 
 def more(*extensions):
@@ -79,8 +79,8 @@ def many_names(n):
     value = Node(0x30, [Node(0x82, b"h%d.example.com" % i) for i in range(n)]).dump()
 
     def change(tbs):
-        kept = [e for e in tbs[EXTENSIONS][0].content if e[0].content != mk.encode_oid("2.5.29.17")]
-        tbs[EXTENSIONS].content[0] = Node(0x30, kept + [mk.extension("2.5.29.17", value)])
+        kept = [e for e in tbs[EXTENSIONS][0].content if e[0].content != der_tree.encode_oid("2.5.29.17")]
+        tbs[EXTENSIONS].content[0] = Node(0x30, kept + [der_tree.extension("2.5.29.17", value)])
     return change
 
 
@@ -88,8 +88,8 @@ def name_octets(octets):
     value = Node(0x30, [Node(0x82, octets)]).dump()
 
     def change(tbs):
-        kept = [e for e in tbs[EXTENSIONS][0].content if e[0].content != mk.encode_oid("2.5.29.17")]
-        tbs[EXTENSIONS].content[0] = Node(0x30, kept + [mk.extension("2.5.29.17", value)])
+        kept = [e for e in tbs[EXTENSIONS][0].content if e[0].content != der_tree.encode_oid("2.5.29.17")]
+        tbs[EXTENSIONS].content[0] = Node(0x30, kept + [der_tree.extension("2.5.29.17", value)])
     return change
 
 
@@ -110,7 +110,7 @@ def explicit(tbs):
     def integer(v):
         return Node(2, v.to_bytes(v.bit_length() // 8 + 1, "big"))
     curve = Node(0x30, [Node(4, (p - 3).to_bytes(32, "big")), Node(4, b.to_bytes(32, "big"))])
-    field = Node(0x30, [mk.oid("1.2.840.10045.1.1"), integer(p)])
+    field = Node(0x30, [der_tree.oid("1.2.840.10045.1.1"), integer(p)])
     tbs[SPKI][0].content[1] = Node(0x30, [integer(1), field, curve, Node(4, g), integer(n), integer(1)])
 
 
@@ -118,7 +118,7 @@ def rsa_numbers(n, e):
     def integer(v):
         return Node(2, v.to_bytes(v.bit_length() // 8 + 1, "big"))
     key = Node(3, b"\0" + Node(0x30, [integer(n), integer(e)]).dump())
-    return put(SPKI, Node(0x30, [Node(0x30, [mk.oid("1.2.840.113549.1.1.1"), Node(5, b"")]), key]))
+    return put(SPKI, Node(0x30, [Node(0x30, [der_tree.oid("1.2.840.113549.1.1.1"), Node(5, b"")]), key]))
 
 
 def weak_rsa(wish):
@@ -129,8 +129,8 @@ def weak_rsa(wish):
         "rsa-e3": lambda: rsa_numbers(n, 3),
         "rsa-2049": lambda: rsa_numbers((1 << 2048) | n, 65537),
         "rsa-16384": lambda: rsa_numbers((1 << 16383) | 0x1234567, 65537),
-        "rsa-fermat": lambda: rsa_numbers(p * mk.next_prime(p + 2), 65537),
-        "rsa-roca": lambda: rsa_numbers(mk.roca_prime(971) * mk.roca_prime(977), 65537),
+        "rsa-fermat": lambda: rsa_numbers(p * odd.next_prime(p + 2), 65537),
+        "rsa-roca": lambda: rsa_numbers(odd.roca_prime(971) * odd.roca_prime(977), 65537),
     }[wish]()
 
 
@@ -141,19 +141,19 @@ ODD = {
     "version-2-extensions": put(VERSION, Node(0xA0, [Node(2, b"\1")])),
     "version-1": lambda t: (t.content.pop(EXTENSIONS), t.content.pop(VERSION)),
     "inverted": lambda t: t[VALIDITY].content.reverse(),
-    "unknown-critical": more(mk.extension("1.2.3.4.5", b"\x05\0", True)),
+    "unknown-critical": more(der_tree.extension("1.2.3.4.5", b"\x05\0", True)),
     "duplicate-extension": lambda t: t[EXTENSIONS][0].content.append(t[EXTENSIONS][0][0]),
-    "algorithm-mismatch": lambda t: t[ALGORITHM].content.__setitem__(0, mk.oid("1.2.840.10045.4.3.3")),
+    "algorithm-mismatch": lambda t: t[ALGORITHM].content.__setitem__(0, der_tree.oid("1.2.840.10045.4.3.3")),
     "subject-nul": text(0x0C, b"bank.com\0.evil"),
     "subject-newline": text(0x0C, b"a\nb\x1b[31m"),
     "subject-invalid-utf8": text(0x0C, b"a\xff\xfe"),
     "subject-bmp-odd": text(0x1E, b"\0a\0"),
     "subject-bmp": text(0x1E, "Zoë of Sales".encode("utf-16-be")),
     "subject-teletex": text(0x14, b"Zo\xeb of Sales"),
-    "subject-1000-rdns": subject(*[mk.attribute(CN, 0x0C, b"a")] * 1000),
+    "subject-1000-rdns": subject(*[der_tree.attribute(CN, 0x0C, b"a")] * 1000),
     "subject-32768": text(0x0C, b"a" * 32768),
-    "subject-multi": subject(Node(0x31, [Node(0x30, [mk.oid("2.5.4.10"), Node(0x0C, b"O")]),
-                                         Node(0x30, [mk.oid("2.5.4.11"), Node(0x0C, b"U")])])),
+    "subject-multi": subject(Node(0x31, [Node(0x30, [der_tree.oid("2.5.4.10"), Node(0x0C, b"O")]),
+                                         Node(0x30, [der_tree.oid("2.5.4.11"), Node(0x0C, b"U")])])),
     "san-101": many_names(101),
     "san-100000": many_names(100000),
     "san-nul": name_octets(b"a.example.com\0.evil"),
@@ -161,12 +161,12 @@ ODD = {
     "ec-explicit": explicit,
     "ec-off-curve": lambda t: t[SPKI].content.__setitem__(1, Node(3, b"\0\4" + b"\x11" * 64)),
     "ec-infinity": lambda t: t[SPKI].content.__setitem__(1, Node(3, b"\0\0")),
-    "key-gost": lambda t: t[SPKI][0].content.__setitem__(0, mk.oid("1.2.643.7.1.1.1.1")),
+    "key-gost": lambda t: t[SPKI][0].content.__setitem__(0, der_tree.oid("1.2.643.7.1.1.1.1")),
 }
 
 
 def inner(der):
-    return b"".join(c.dump() for c in mk.parse(der)[0].content)
+    return b"".join(c.dump() for c in der_tree.parse(der)[0].content)
 
 
 RAW = {
@@ -182,7 +182,7 @@ KEYS = {
     "rsa-512": lambda: rsa.generate_private_key(65537, 512),
     "rsa-1024": lambda: rsa.generate_private_key(65537, 1024),
     "rsa-2048": lambda: rsa.generate_private_key(65537, 2048),
-    "ec-p256": mk.new_key,
+    "ec-p256": issue.new_key,
     "ec-p224": lambda: ec.generate_private_key(ec.SECP224R1()),
     "dsa": lambda: dsa.generate_private_key(2048),
     "ed25519": ed25519.Ed25519PrivateKey.generate,
@@ -211,12 +211,12 @@ def sign(known, wish):
     sans = asked.get(x509.ExtensionOID.SUBJECT_ALTERNATIVE_NAME)
     sans = [general_name(s) for s in wish["sans"]] if "sans" in wish else list(sans or [])
     digest = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}[wish.get("digest", "sha256")]()
-    der = mk.make(name, public, issuer.cert, issuer.key, ca=wish.get("ca", False), path=wish.get("path"), sans=sans,
+    der = issue.make(name, public, issuer.cert, issuer.key, ca=wish.get("ca", False), path=wish.get("path"), sans=sans,
                   eku=eku, ku=tuple(ku), begin=days(wish.get("begin", -1)), end=days(wish.get("end", 365)),
-                  digest=digest).public_bytes(mk.DER)
+                  digest=digest).public_bytes(issue.DER)
     if "odd" in wish:
         change = ODD.get(wish["odd"]) or weak_rsa(wish["odd"])
-        der = mk.changed(der, issuer.key, change, digest)
+        der = der_tree.changed(der, issuer.key, change, digest)
     if "raw" in wish:
         der = RAW[wish["raw"]](der)
     body = base64.encodebytes(der).decode()
@@ -226,11 +226,11 @@ def sign(known, wish):
 
 def self_signed(wish):
     """A certificate that a node might bring: for pinned entries."""
-    key = mk.new_key()
-    cert = mk.make(mk.name(wish["subject"]), key.public_key(), None, key, sans=[x509.DNSName(wish["subject"])],
+    key = issue.new_key()
+    cert = issue.make(issue.name(wish["subject"]), key.public_key(), None, key, sans=[x509.DNSName(wish["subject"])],
                    ku=("digital_signature",), begin=days(-1), end=days(365))
-    key_pem = key.private_bytes(mk.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return {"pem": cert.public_bytes(mk.PEM).decode(), "key": key_pem.decode()}
+    key_pem = key.private_bytes(issue.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return {"pem": cert.public_bytes(issue.PEM).decode(), "key": key_pem.decode()}
 
 
 def main():
