@@ -191,7 +191,15 @@ Error MemberError(const std::string& pointer, std::string_view member, std::stri
 
 Status ReadString(const json::value& value, const std::string& pointer, std::string& out) {
   if (!value.is_string()) return TypeError(pointer, "a string");
-  out.assign(value.get_string().data(), value.get_string().size());
+  const std::string_view text(value.get_string().data(), value.get_string().size());
+  // Pasted into the wrong field, it would stay behind in memory that nobody wipes.
+  if (text.find("PRIVATE KEY-----") != text.npos) {
+    Error error = ParameterError(pointer, pointer + " holds a private key, where none belongs");
+    error.word = "PRIVATE_KEY_IN_PARAMETER";
+    error.remedy = "Treat that key as compromised: it has left its place. Make a new one.";
+    return error;
+  }
+  out.assign(text);
   return Ok();
 }
 

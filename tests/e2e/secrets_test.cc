@@ -203,6 +203,11 @@ TEST(Secrets, UploadWithAPrivateKeyIsRefusedAndLeavesNoTrace) {
     const Answer refused =
         appliance.Rpc("certificate.upload", {{"purpose", "tomcat"}, {"pem", pem}});
     EXPECT_EQ(refused.word(), "PRIVATE_KEY_IN_UPLOAD");
+    for (const auto& [method, params] :
+         {std::pair<const char*, json::object>{"csr.generate", {{"purpose", pem}}},
+          {"csr.show", {{"id", pem}}}}) {
+      EXPECT_EQ(appliance.Rpc(method, params).word(), "PRIVATE_KEY_IN_PARAMETER") << method;
+    }
     // Nor is it kept by a call that does not get as far as an upload.
     EXPECT_FALSE(appliance.Rpc("no.such.method", {{"pem", pem}}).ok());
     EXPECT_FALSE(appliance.Rpc("csr.show", {{"id", 1}, {"pem", pem}}).ok());
