@@ -237,7 +237,8 @@ BOOST_DESCRIBE_STRUCT(AuditInfo, (),
                        detail, hash))
 struct AuditVerdict {
   bool verified = false;
-  std::int64_t records = 0, first_bad = 0;
+  std::int64_t records = 0;
+  std::optional<std::int64_t> first_bad;  // sequence of the first record that does not verify
   std::string problem, head;
 };
 BOOST_DESCRIBE_STRUCT(AuditVerdict, (), (verified, records, first_bad, problem, head))

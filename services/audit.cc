@@ -52,7 +52,7 @@ boost::asio::awaitable<Result<api::AuditVerdict>> Audit::Verify(RequestContext c
   api::AuditVerdict answer;
   answer.verified = verdict.problem.empty();
   answer.records = verdict.records;
-  answer.first_bad = verdict.first_bad;
+  if (!answer.verified) answer.first_bad = verdict.first_bad;
   answer.problem = verdict.problem;
   answer.head = verdict.head;
   co_return answer;
