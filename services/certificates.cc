@@ -57,6 +57,13 @@ api::CsrInfo Describe(const keystore::CsrRecord& record) {
   return info;
 }
 
+// `pem` or `der` of one object; false when it is neither.
+bool Fill(api::Download& download, const std::string& pem, const std::string& der) {
+  download.encoding = download.format == "der" ? "base64" : "text";
+  download.content = download.format == "der" ? Base64Encode(der) : pem;
+  return download.format == "der" || download.format == "pem";
+}
+
 std::string StemOf(const keystore::Catalogue& catalogue, const std::string& purpose) {
   const keystore::Purpose* row = catalogue.FindPurpose(purpose);
   return row == nullptr ? purpose : row->file_stem;
@@ -125,21 +132,12 @@ Result<api::Download> Certificates::Download(const api::DownloadRequest& request
   }
   api::Download download;
   download.format = request.format.value_or("pem");
-  download.encoding = "text";
   download.name = purpose->file_stem + (download.format == "der" ? ".der" : ".pem");
-  if (download.format == "pem") {
-    download.content = leaf->ToPem();
-  } else if (download.format == "der") {
-    download.encoding = "base64";
-    download.content = Base64Encode(leaf->der());
-  } else if (download.format == "chain") {
-    download.content = leaf->ToPem();
-    for (const std::string& fingerprint : current->chain) {
-      if (const auto* issuer = snapshot->Certificate(fingerprint))
-        download.content += issuer->ToPem();
-    }
-  } else {
-    return UnknownFormat(download.format, "pem, der, chain");
+  if (Fill(download, leaf->ToPem(), leaf->der())) return download;
+  if (download.format != "chain") return UnknownFormat(download.format, "pem, der, chain");
+  for (const std::string& fingerprint : current->chain) {
+    if (const auto* issuer = snapshot->Certificate(fingerprint))
+      download.content += issuer->ToPem();
   }
   return download;
 }
@@ -200,16 +198,9 @@ Result<api::Download> Certificates::DownloadCsr(const api::CsrDownloadRequest& r
   api::Download download;
   download.format = request.format.value_or("pem");
   download.name = StemOf(catalogue_, found->purpose) + ".csr";
-  if (download.format == "pem") {
-    SIGNET_TRY(std::string der, Base64Decode(found->der));
-    download.encoding = "text";
-    download.content = keystore::x509::RequestToPem(der);
-  } else if (download.format == "der") {
-    download.encoding = "base64";
-    download.content = found->der;
-  } else {
+  SIGNET_TRY(std::string der, Base64Decode(found->der));
+  if (!Fill(download, keystore::x509::RequestToPem(der), der))
     return UnknownFormat(download.format, "pem, der");
-  }
   return download;
 }
 
