@@ -5,6 +5,8 @@
 #include <openssl/x509.h>
 
 #include "hsm/key_text.h"
+#include "hsm/module.h"
+#include "hsm/objects.h"
 #include "platform/encoding.h"
 #include "tests/support/soft_token.h"
 
@@ -260,6 +262,46 @@ TEST_F(Keys, TwoPrivateKeysWithOneIdAreAmbiguous) {
   ASSERT_FALSE(signature);
   EXPECT_EQ(signature.error().word, "KEY_ID_AMBIGUOUS");
   EXPECT_EQ(open.token().Destroy("0badcafe").error().word, "KEY_ID_AMBIGUOUS");
+}
+
+// What a kill in the middle of C_GenerateKeyPair leaves on SoftHSM: an object that says neither
+// what it is called nor where it comes from.
+TEST_F(Keys, UnfinishedObjectsGoAndAllOthersStay) {
+  const GeneratedKey kept = Make("kept", kP256);
+  auto module = Module::Load(testing::kSoftHsm).value();
+  module->Abandon();  // it is initialised for the token's owner too
+  CK_SLOT_ID slot = 0;
+  CK_ULONG slots = 1;
+  ASSERT_EQ((*module)->C_GetSlotList(CK_TRUE, nullptr, &slots), CKR_OK);
+  std::vector<CK_SLOT_ID> all(slots);
+  ASSERT_EQ((*module)->C_GetSlotList(CK_TRUE, all.data(), &slots), CKR_OK);
+  slot = all.front();  // the last one is the free slot
+  CK_SESSION_HANDLE session = 0;
+  ASSERT_EQ((*module)->C_OpenSession(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr,
+                                     &session),
+            CKR_OK);
+  const std::string curve = HexDecode("06082a8648ce3d030107").value();
+  const std::string point =
+      HexDecode("0441" + HexEncode(kept.spki.substr(kept.spki.size() - 65))).value();
+  const auto make = [&](const std::string& label) {
+    Template parts;
+    parts.Number(CKA_CLASS, CKO_PUBLIC_KEY).Number(CKA_KEY_TYPE, CKK_EC).Flag(CKA_TOKEN, false);
+    parts.Bytes(CKA_EC_PARAMS, curve).Bytes(CKA_EC_POINT, point);
+    if (!label.empty()) parts.Bytes(CKA_LABEL, label);
+    CK_OBJECT_HANDLE object = 0;
+    EXPECT_EQ((*module)->C_CreateObject(session, parts.data(), parts.size(), &object), CKR_OK);
+    return object;
+  };
+  const auto there = [&](CK_OBJECT_HANDLE object) {
+    CK_ULONG size = 0;
+    return (*module)->C_GetObjectSize(session, object, &size) == CKR_OK;
+  };
+  const CK_OBJECT_HANDLE unfinished = make("");
+  const CK_OBJECT_HANDLE named = make("somebody's");
+  ASSERT_TRUE(open.token().DestroyUnfinished());
+  EXPECT_FALSE(there(unfinished));
+  EXPECT_TRUE(there(named));
+  EXPECT_TRUE(open.token().PublicKey(kept.id));
 }
 
 TEST_F(Keys, NonsenseIdsAreUsageErrors) {
