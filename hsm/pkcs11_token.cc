@@ -363,23 +363,29 @@ Result<std::string> Pkcs11Token::SignDigest(const KeyId& id, SignScheme scheme, 
   });
 }
 
-Result<EvpPkeyPtr> Pkcs11Token::Evp(const KeyId& id) {
+Result<EvpPkeyPtr> Pkcs11Token::Evp(const KeyId& id, Proof proof) {
   return WithKey(id, [&](Session& session, Taken& taken) -> Result<EvpPkeyPtr> {
     // Nobody would notice through OpenSSL that session or key have died, so ask first.
     CK_SESSION_INFO info{};
     SIGNET_CK("C_GetSessionInfo", session.module()->C_GetSessionInfo(session.handle(), &info));
     SIGNET_TRY(ReadNumber(session, taken.key.handle, CKA_CLASS));
-    return EvpInside(id, taken);
+    return EvpInside(id, taken, proof);
   });
 }
 
-Result<EvpPkeyPtr> Pkcs11Token::EvpInside(const KeyId& id, Taken& taken) {
+Result<EvpPkeyPtr> Pkcs11Token::EvpInside(const KeyId& id, Taken& taken, Proof proof) {
   const std::lock_guard lock(change_mutex_);
   if (taken.evp == nullptr) {
     SIGNET_TRY(auto octets, KeyIdBytes(id));
-    SIGNET_TRY(auto evp, link_.Evp(octets));
-    SIGNET_TRY(ProveEvp(*evp, taken.key));
-    taken.evp = std::move(evp);
+    SIGNET_TRY(taken.evp, link_.Evp(octets));
+  }
+  if (!taken.evp_proved && proof == Proof::kNow) {
+    auto proved = ProveEvp(*taken.evp, taken.key);
+    if (!proved) {
+      taken.evp.reset();  // the next one takes it up anew
+      return proved.error();
+    }
+    taken.evp_proved = true;
   }
   EVP_PKEY_up_ref(taken.evp.get());
   return EvpPkeyPtr(taken.evp.get());

@@ -28,7 +28,7 @@ class Pkcs11Token final : public Token {
   Result<std::string> PublicKey(const KeyId& id) override;
   Result<std::string> SignDigest(const KeyId& id, SignScheme scheme, HashAlgorithm hash,
                                  std::string_view digest) override;
-  Result<EvpPkeyPtr> Evp(const KeyId& id) override;
+  Result<EvpPkeyPtr> Evp(const KeyId& id, Proof proof) override;
 
   // Forgets handles and EVP_PKEYs of an earlier generation of the link.
   void DropCache();
@@ -40,7 +40,8 @@ class Pkcs11Token final : public Token {
     std::string spki;
     std::uint64_t generation = 0;
     std::atomic<bool> destroyed{false};  // by us: its dead handle is no surprise
-    EvpPkeyPtr evp;                      // guarded by change_mutex_
+    EvpPkeyPtr evp;                      // guarded by change_mutex_, so is the next
+    bool evp_proved = false;
   };
   using TakenPtr = std::shared_ptr<Taken>;
 
@@ -61,7 +62,7 @@ class Pkcs11Token final : public Token {
   Result<TakenPtr> NameAndProve(Session& session, CK_OBJECT_HANDLE public_key,
                                 CK_OBJECT_HANDLE private_key, const KeySpec& spec, KeyId& id);
   Status DestroyMatching(Session& session, CK_ATTRIBUTE_TYPE type, std::string_view value);
-  Result<EvpPkeyPtr> EvpInside(const KeyId& id, Taken& taken);
+  Result<EvpPkeyPtr> EvpInside(const KeyId& id, Taken& taken, Proof proof);
   // Tells "no such object" from "no token": some modules show a vanished token as an empty one.
   Status CheckTokenThere(Session& session) const;
 

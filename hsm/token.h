@@ -22,6 +22,10 @@ struct EvpPkeyFree {
 };
 using EvpPkeyPtr = std::unique_ptr<EVP_PKEY, EvpPkeyFree>;
 
+// Who proves that a private key belongs to its public key: the token, or a caller who verifies the
+// first signature himself (an RSA signature takes a millisecond).
+enum class Proof : std::uint8_t { kNow, kByCaller };
+
 // Thread-safe. Each call blocks for as long as the module does. Generate, Destroy and taking up are
 // serialised. Errors: kTokenLocked TOKEN_LOCKED; kTokenFailed TOKEN_GONE, TOKEN_ERROR (with the
 // CK_RV as origin); kNotFound KEY_NOT_FOUND. A call that meets a dead session, a vanished handle or
@@ -53,10 +57,10 @@ class Token {
   virtual Result<std::string> SignDigest(const KeyId& id, SignScheme scheme, HashAlgorithm hash,
                                          std::string_view digest) = 0;
 
-  // The key for OpenSSL (CSR, certificate, TLS), made by libp11, proved by a sign-and-verify when
-  // it is taken up and cached. An EVP_PKEY of before a rebuild fails to sign: take it up again (see
-  // OnRebuild).
-  virtual Result<EvpPkeyPtr> Evp(const KeyId& id) = 0;
+  // The key for OpenSSL (CSR, certificate, TLS), made by libp11, cached, and proved by a
+  // sign-and-verify when it is taken up. An EVP_PKEY of before a rebuild fails to sign: take it up
+  // again (see OnRebuild).
+  virtual Result<EvpPkeyPtr> Evp(const KeyId& id, Proof proof = Proof::kNow) = 0;
 };
 
 }  // namespace signet::hsm

@@ -29,19 +29,6 @@ KeyRecord RecordOf(const hsm::GeneratedKey& key, hsm::KeyPolicy policy) {
   return record;
 }
 
-IdentityRecord IdentityOf(const Snapshot& snapshot, const std::string& purpose,
-                          Revision& modified) {
-  const auto row = snapshot.identities.find(purpose);
-  if (row != snapshot.identities.end()) {
-    modified = row->second.modified;
-    return row->second.value;
-  }
-  modified = 0;
-  IdentityRecord fresh;
-  fresh.purpose = purpose;
-  return fresh;
-}
-
 std::string DigestOf(hsm::HashAlgorithm hash, std::string_view message) {
   const char* name = hash == hsm::HashAlgorithm::kSha256   ? "SHA256"
                      : hash == hsm::HashAlgorithm::kSha384 ? "SHA384"
@@ -53,8 +40,18 @@ std::string DigestOf(hsm::HashAlgorithm hash, std::string_view message) {
   return digest;
 }
 
-// `next` becomes current, what was current stays for a rollback; the one before that is over.
-void Install(IdentityRecord& identity, IdentityVersion next, std::vector<std::string>& destroy) {
+// `next` becomes the purpose's current version, what was current stays for a rollback; the key of
+// the one before that is over and goes to `destroy`.
+void InstallCurrent(const Snapshot& snapshot, const Layout& layout, const std::string& purpose,
+                    IdentityVersion next, Transaction& transaction,
+                    std::vector<std::string>& destroy) {
+  IdentityRecord identity;
+  identity.purpose = purpose;
+  Revision modified = 0;
+  if (const auto row = snapshot.identities.find(purpose); row != snapshot.identities.end()) {
+    identity = row->second.value;
+    modified = row->second.modified;
+  }
   if (identity.previous &&
       (!identity.current || identity.previous->key.id != identity.current->key.id) &&
       identity.previous->key.id != next.key.id) {
@@ -62,6 +59,8 @@ void Install(IdentityRecord& identity, IdentityVersion next, std::vector<std::st
   }
   identity.previous = std::move(identity.current);
   identity.current = std::move(next);
+  transaction.Expect(layout.Identity(purpose), modified);
+  transaction.Put(layout.Identity(purpose), json::serialize(ToJson(identity)));
 }
 
 }  // namespace
@@ -102,7 +101,8 @@ Result<Identities::NewKey> Identities::MakeKey(Operation& operation, const KeyPl
   }
   const hsm::GeneratedKey key = std::move(generated).value();
   Failpoint("key.generated");
-  auto evp = token_.Evp(key.id);
+  // What it signs is verified before it leaves, which is its proof.
+  auto evp = token_.Evp(key.id, hsm::Proof::kByCaller);
   if (!evp) return Abandon(operation, key.id, std::move(evp).error());
   return NewKey{RecordOf(key, plan.policy), key.spki, std::move(evp).value()};
 }
@@ -158,11 +158,7 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
   version.distribution = plan.distribution;
   version.since = clock_.Now();
   version.operation = operation.id;
-  Revision modified = 0;
-  IdentityRecord identity = IdentityOf(*snapshot, purpose.name, modified);
-  Install(identity, std::move(version), record.destroy);
-  transaction.Expect(layout.Identity(purpose.name), modified);
-  transaction.Put(layout.Identity(purpose.name), json::serialize(ToJson(identity)));
+  InstallCurrent(*snapshot, layout, purpose.name, std::move(version), transaction, record.destroy);
   if (purpose.trust_store.empty()) {
     PutCertificate(transaction, layout, certificate.fingerprint(), certificate.der());
   } else {
@@ -272,11 +268,8 @@ Result<ChangeResult> Identities::Upload(Operation& operation, const std::string&
   version.distribution = plan.csr.distribution;
   version.since = in.now;
   version.operation = operation.id;
-  Revision modified = 0;
-  IdentityRecord identity = IdentityOf(*in.snapshot, purpose.name, modified);
-  Install(identity, std::move(version), record.destroy);
-  transaction.Expect(layout.Identity(purpose.name), modified);
-  transaction.Put(layout.Identity(purpose.name), json::serialize(ToJson(identity)));
+  InstallCurrent(*in.snapshot, layout, purpose.name, std::move(version), transaction,
+                 record.destroy);
   transaction.Expect(layout.Csr(plan.csr.id), plan.csr_modified);
   transaction.Delete(layout.Csr(plan.csr.id));
   PutCertificate(transaction, layout, plan.leaf->fingerprint(), plan.leaf->der());
