@@ -323,6 +323,37 @@ const TrustStoreRow* Catalogue::FindTrustStore(std::string_view name) const {
   return nullptr;
 }
 
+Result<const Purpose*> FindPurpose(const Catalogue& catalogue, const std::string& name) {
+  const Purpose* purpose = catalogue.FindPurpose(name);
+  if (purpose != nullptr && !purpose->internal) return purpose;
+  std::string names;
+  for (const Purpose& row : catalogue.purposes) {
+    if (!row.internal) names += (names.empty() ? "" : ", ") + row.name;
+  }
+  return MakeError(Kind::kNotFound, "PURPOSE_UNKNOWN",
+                   "there is no purpose '" + EscapeLine(name, 64) + "'",
+                   "The purposes of this product are: " + names + ".");
+}
+
+Result<const TrustStoreRow*> FindTrustStore(const Catalogue& catalogue, const std::string& name) {
+  if (const TrustStoreRow* row = catalogue.FindTrustStore(name)) return row;
+  std::string names;
+  for (const TrustStoreRow& row : catalogue.trust_stores)
+    names += (names.empty() ? "" : ", ") + row.name;
+  return MakeError(Kind::kNotFound, "TRUST_STORE_UNKNOWN",
+                   "there is no trust store '" + EscapeLine(name, 64) + "'",
+                   "The trust stores of this product are: " + names + ".");
+}
+
+std::vector<std::string> ServicesOf(const std::vector<Restart>& restarts) {
+  std::vector<std::string> names;
+  for (const Restart& restart : restarts) {
+    if (std::find(names.begin(), names.end(), restart.service) == names.end())
+      names.push_back(restart.service);
+  }
+  return names;
+}
+
 Result<Catalogue> LoadCatalogue(std::string_view product) {
   std::string known;
   for (const EmbeddedCatalogue& row : EmbeddedCatalogues()) {

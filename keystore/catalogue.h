@@ -72,6 +72,13 @@ struct Catalogue {
       std::string_view name) const;  // regardless of case (SPEC 1.2)
 };
 
+// As a person names them, so without the internal purposes. kNotFound PURPOSE_UNKNOWN,
+// TRUST_STORE_UNKNOWN; the remedy lists what there is.
+Result<const Purpose*> FindPurpose(const Catalogue& catalogue, const std::string& name);
+Result<const TrustStoreRow*> FindTrustStore(const Catalogue& catalogue, const std::string& name);
+// The services to restart, each once, in the order of the rules.
+std::vector<std::string> ServicesOf(const std::vector<Restart>& restarts);
+
 // A product's catalogue: the embedded "imp" or "cucm". kNotFound PRODUCT_UNKNOWN.
 Result<Catalogue> LoadCatalogue(std::string_view product);
 // An operator's own, from TOML text. kUsage CATALOGUE_INVALID with file, line and column of every

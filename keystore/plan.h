@@ -93,8 +93,4 @@ Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const std::string& store,
                                   const std::vector<TrustUploadPart>& parts,
                                   std::optional<x509::EntryKind> as);
 
-Result<const Purpose*> FindPurpose(const Catalogue& catalogue, const std::string& name);
-Result<const TrustStoreRow*> FindTrustStore(const Catalogue& catalogue, const std::string& name);
-std::vector<std::string> ServicesOf(const std::vector<Restart>& restarts);
-
 }  // namespace signet::keystore
