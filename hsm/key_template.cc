@@ -83,17 +83,21 @@ Result<KeyPairTemplate> MakeKeyPairTemplate(const std::string& label, const KeyS
 }
 
 Status CheckKeyAttributes(Session& session, CK_OBJECT_HANDLE private_key, KeyPolicy policy) {
+  std::vector<const Row*> rows;
+  std::vector<CK_ATTRIBUTE_TYPE> types;
   for (const Row& row : kPrivate) {
-    const auto wanted = Wanted(row.rule, policy);
-    if (!wanted) continue;
-    SIGNET_TRY(auto is, ReadFlag(session, private_key, row.type));
-    if (is != *wanted) {
-      return MakeError(Kind::kTokenFailed, "KEY_ATTRIBUTES_WRONG",
-                       "the token made a key with " + std::string(row.name) +
-                           (is ? " = true" : " = false") + " although the policy '" +
-                           std::string(ToString(policy)) + "' forbids that; the key was destroyed",
-                       "Check the token's own key policy and its module's version.");
-    }
+    if (!Wanted(row.rule, policy)) continue;
+    rows.push_back(&row);
+    types.push_back(row.type);
+  }
+  SIGNET_TRY(auto flags, ReadFlags(session, private_key, types));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (flags[i] == *Wanted(rows[i]->rule, policy)) continue;
+    return MakeError(Kind::kTokenFailed, "KEY_ATTRIBUTES_WRONG",
+                     "the token made a key with " + std::string(rows[i]->name) +
+                         (flags[i] ? " = true" : " = false") + " although the policy '" +
+                         std::string(ToString(policy)) + "' forbids that; the key was destroyed",
+                     "Check the token's own key policy and its module's version.");
   }
   return Ok();
 }

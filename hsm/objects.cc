@@ -8,21 +8,13 @@ namespace signet::hsm {
 namespace {
 
 constexpr CK_ULONG kMaxAttribute = 64 * 1024;
+constexpr CK_ULONG kUsualAttribute = 1024;
 constexpr CK_ULONG kFindBatch = 256;
 
 Error Nonsense(const std::string& what) {
   return MakeError(Kind::kTokenFailed, "TOKEN_ERROR",
                    "the PKCS#11 module answers nonsense: " + what,
                    "Check that the configured module is the right one for this token.");
-}
-
-// Fills an attribute whose length is known, without asking for it first.
-Status ReadFixed(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE attribute) {
-  const CK_ULONG size = attribute.ulValueLen;
-  SIGNET_CK("C_GetAttributeValue",
-            session.module()->C_GetAttributeValue(session.handle(), object, &attribute, 1));
-  if (attribute.ulValueLen != size) return Nonsense("a number or flag of another size");
-  return Ok();
 }
 
 }  // namespace
@@ -73,17 +65,22 @@ Result<std::vector<CK_OBJECT_HANDLE>> FindKeysById(Session& session, CK_OBJECT_C
 }
 
 Result<std::string> ReadBytes(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
+  // Most are short: the length is asked for only when the first guess was too small.
+  std::string value(kUsualAttribute, '\0');
+  CK_ATTRIBUTE attribute{type, value.data(), kUsualAttribute};
   Module& module = session.module();
-  CK_ATTRIBUTE attribute{type, nullptr, 0};
-  SIGNET_CK("C_GetAttributeValue",
-            module->C_GetAttributeValue(session.handle(), object, &attribute, 1));
-  if (attribute.ulValueLen == 0) return std::string();
-  if (attribute.ulValueLen > kMaxAttribute) return Nonsense("an attribute of absurd length");
-  std::string value(attribute.ulValueLen, '\0');
-  attribute.pValue = value.data();
-  SIGNET_CK("C_GetAttributeValue",
-            module->C_GetAttributeValue(session.handle(), object, &attribute, 1));
-  if (attribute.ulValueLen > value.size()) return Nonsense("an attribute that grows");
+  CK_RV code = module->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  if (code == CKR_BUFFER_TOO_SMALL) {
+    attribute = {type, nullptr, 0};
+    SIGNET_CK("C_GetAttributeValue",
+              module->C_GetAttributeValue(session.handle(), object, &attribute, 1));
+    if (attribute.ulValueLen > kMaxAttribute) return Nonsense("an attribute of absurd length");
+    value.resize(attribute.ulValueLen);
+    attribute.pValue = value.data();
+    code = module->C_GetAttributeValue(session.handle(), object, &attribute, 1);
+  }
+  if (code != CKR_OK) return CkError(code, "C_GetAttributeValue");
+  if (attribute.ulValueLen > value.size()) return Nonsense("an attribute longer than its buffer");
   value.resize(attribute.ulValueLen);
   return value;
 }
@@ -100,14 +97,28 @@ Result<std::string> ReadOptional(Session& session, CK_OBJECT_HANDLE object,
 
 Result<CK_ULONG> ReadNumber(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
   CK_ULONG number = 0;
-  SIGNET_TRY(ReadFixed(session, object, {type, &number, sizeof number}));
+  CK_ATTRIBUTE attribute{type, &number, sizeof number};
+  SIGNET_CK("C_GetAttributeValue",
+            session.module()->C_GetAttributeValue(session.handle(), object, &attribute, 1));
+  if (attribute.ulValueLen != sizeof number) return Nonsense("a number of another size");
   return number;
 }
 
-Result<bool> ReadFlag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type) {
-  CK_BBOOL flag = CK_FALSE;
-  SIGNET_TRY(ReadFixed(session, object, {type, &flag, sizeof flag}));
-  return flag != CK_FALSE;
+Result<std::vector<bool>> ReadFlags(Session& session, CK_OBJECT_HANDLE object,
+                                    const std::vector<CK_ATTRIBUTE_TYPE>& types) {
+  std::vector<CK_BBOOL> values(types.size(), CK_FALSE);
+  std::vector<CK_ATTRIBUTE> attributes;
+  for (std::size_t i = 0; i < types.size(); ++i)
+    attributes.push_back({types[i], &values[i], sizeof(CK_BBOOL)});
+  SIGNET_CK("C_GetAttributeValue",
+            session.module()->C_GetAttributeValue(session.handle(), object, attributes.data(),
+                                                  attributes.size()));
+  std::vector<bool> flags;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    if (attributes[i].ulValueLen != sizeof(CK_BBOOL)) return Nonsense("a flag of another size");
+    flags.push_back(values[i] != CK_FALSE);
+  }
+  return flags;
 }
 
 Result<TokenKey> ReadTokenKey(Session& session, CK_OBJECT_HANDLE object) {

@@ -40,7 +40,9 @@ Result<std::string> ReadBytes(Session& session, CK_OBJECT_HANDLE object, CK_ATTR
 // Like ReadBytes, but an attribute that the object does not have, or will not show, is empty.
 Result<std::string> ReadOptional(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
 Result<CK_ULONG> ReadNumber(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
-Result<bool> ReadFlag(Session& session, CK_OBJECT_HANDLE object, CK_ATTRIBUTE_TYPE type);
+// Flags in the order of `types`, in one call.
+Result<std::vector<bool>> ReadFlags(Session& session, CK_OBJECT_HANDLE object,
+                                    const std::vector<CK_ATTRIBUTE_TYPE>& types);
 
 // One private key as List() shows it.
 Result<TokenKey> ReadTokenKey(Session& session, CK_OBJECT_HANDLE object);

@@ -1,6 +1,5 @@
-#include "keystore/plan.h"
-
 #include "hsm/key_text.h"
+#include "keystore/plan.h"
 #include "keystore/x509/names.h"
 #include "platform/encoding.h"
 

@@ -90,10 +90,12 @@ Lane::~Lane() {
 }
 
 bool Lane::TryPost(std::function<void()> job) {
-  const std::lock_guard lock(shared_->mutex);
+  std::unique_lock lock(shared_->mutex);
   if (shared_->stopping || shared_->queue.size() >= shared_->capacity) return false;
   shared_->queue.push_back(std::move(job));
-  if (shared_->idle > 0) shared_->work.notify_one();
+  const bool wake = shared_->idle > 0;
+  lock.unlock();  // first, or the thread that wakes only runs into the lock
+  if (wake) shared_->work.notify_one();
   return true;
 }
 
