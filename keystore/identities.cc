@@ -1,9 +1,8 @@
 #include "keystore/identities.h"
 
-#include <set>
-
 #include "hsm/key_text.h"
 #include "hsm/token.h"
+#include "keystore/refusal.h"
 #include "keystore/trust_writer.h"
 #include "keystore/x509/lint.h"
 #include "keystore/x509/pem.h"
@@ -27,17 +26,6 @@ KeyRecord RecordOf(const hsm::GeneratedKey& key, hsm::KeyPolicy policy) {
   record.policy = hsm::ToString(policy);
   record.spki = Base64Encode(key.spki);
   return record;
-}
-
-std::string DigestOf(hsm::HashAlgorithm hash, std::string_view message) {
-  const char* name = hash == hsm::HashAlgorithm::kSha256   ? "SHA256"
-                     : hash == hsm::HashAlgorithm::kSha384 ? "SHA384"
-                                                           : "SHA512";
-  std::string digest(hsm::DigestSize(hash), '\0');
-  std::size_t size = digest.size();
-  EVP_Q_digest(nullptr, name, nullptr, message.data(), message.size(),
-               reinterpret_cast<unsigned char*>(digest.data()), &size);
-  return digest;
 }
 
 // `next` becomes the purpose's current version, what was current stays for a rollback; the key of
@@ -123,14 +111,14 @@ void Identities::DestroyAfterCommit(Operation& operation, const std::vector<std:
 
 Result<ChangeResult> Identities::GenerateSelfSigned(Operation& operation,
                                                     const IdentityRequest& request) {
-  const PlanInput in = Input();
-  SIGNET_TRY(KeyPlan plan, PlanSelfSigned(in, request));
+  SIGNET_TRY(KeyPlan plan, PlanSelfSigned(Input(), request));
+  SIGNET_TRY(CheckPlan(plan, request.plan));
   SIGNET_TRY(NewKey key, MakeKey(operation, plan));
   auto build = [&]() -> Result<x509::Certificate> {
     SIGNET_TRY(std::string der,
                x509::BuildSelfSigned(plan.content, *plan.validity, key.spki, key.evp.get()));
     SIGNET_TRY(x509::Certificate certificate, x509::Certificate::FromDer(der));
-    Findings findings = x509::LintProfile(certificate, plan.purpose->profile);
+    Findings findings = x509::LintProfile(certificate, plan.content.profile);
     if (HasErrors(findings)) return Refusal("the certificate that was built", std::move(findings));
     return certificate;
   };
@@ -149,6 +137,7 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
   const Layout& layout = state_.layout();
   const Purpose& purpose = *plan.purpose;
   Transaction transaction;
+  plan.ExpectReads(transaction);
   OperationRecord record;
   record.method = "certificate.generate";
 
@@ -165,14 +154,15 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
     TrustWriter trust(*snapshot, layout, clock_.Now());
     trust.Add(purpose.trust_store,
               {certificate, x509::EntryKind::kPinned, purpose.name + " of " + names_.node},
-              "made here");
+              "made here", purpose.name);
     trust.WriteTo(transaction);
   }
 
   ChangeResult result;
   result.changed = true;
   result.operation = operation.id;
-  result.restarts = ServicesOf(purpose.on_certificate);
+  result.restarts = plan.restarts;
+  result.findings = plan.findings;
   result.fingerprint = certificate.fingerprint();
   result.pem = certificate.ToPem();
   record.detail = purpose.name + " self-signed " + certificate.fingerprint();
@@ -187,11 +177,12 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
 
 Result<ChangeResult> Identities::GenerateCsr(Operation& operation, const IdentityRequest& request) {
   SIGNET_TRY(KeyPlan plan, PlanCsr(Input(), request));
+  SIGNET_TRY(CheckPlan(plan, request.plan));
   SIGNET_TRY(NewKey key, MakeKey(operation, plan));
   auto build = [&]() -> Result<std::string> {
     SIGNET_TRY(std::string der, x509::BuildRequest(plan.content, key.spki, key.evp.get()));
     SIGNET_TRY(x509::RequestFields fields, x509::ParseRequest(der));
-    Findings findings = x509::LintRequest(fields, plan.purpose->profile);
+    Findings findings = x509::LintRequest(fields, plan.content.profile);
     if (HasErrors(findings)) return Refusal("the CSR that was built", std::move(findings));
     return der;
   };
@@ -217,6 +208,7 @@ Result<ChangeResult> Identities::GenerateCsr(Operation& operation, const Identit
   record.detail = csr.purpose + " CSR " + csr.id;
   record.result = ToJson(result);
   Transaction transaction;
+  plan.ExpectReads(transaction);
   const std::string record_key = state_.layout().Csr(csr.id);
   transaction.Expect(record_key, 0);
   transaction.Put(record_key, json::serialize(ToJson(csr)));
@@ -228,81 +220,167 @@ Result<ChangeResult> Identities::GenerateCsr(Operation& operation, const Identit
   return result;
 }
 
-Result<ChangeResult> Identities::Upload(Operation& operation, const std::string& purpose_name,
-                                        std::string_view pem, bool with_chain) {
-  const PlanInput in = Input();
-  SIGNET_TRY(UploadPlan plan, PlanUpload(in, purpose_name, pem, with_chain));
-  const Purpose& purpose = *plan.purpose;
-  ChangeResult result;
-  result.operation = operation.id;
-  result.fingerprint = plan.leaf->fingerprint();
-  if (plan.unchanged) {
-    operation.detail = purpose.name + " has this certificate already";
-    result.findings.push_back(
-        {Severity::kInfo, "ALREADY_THERE", operation.detail, plan.leaf->fingerprint()});
-    return result;
-  }
-  // The identity must have its key: proved now, not believed.
-  SIGNET_TRY(std::string spki, token_.PublicKey(plan.csr.key.id));
-  if (Base64Encode(spki) != plan.csr.key.spki) {
+// An identity must have its key: proved now, not believed.
+Status Identities::ProveKey(const Purpose& purpose, const KeyRecord& key) {
+  SIGNET_TRY(std::string spki, token_.PublicKey(key.id));
+  if (Base64Encode(spki) != key.spki) {
     return MakeError(
         Kind::kTokenFailed, "KEY_ID_AMBIGUOUS",
-        "the token shows another public key for key " + plan.csr.key.id,
+        "the token shows another public key for key " + key.id,
         "Run 'signet token self-test'; do not use this certificate before the cause is known.");
   }
   const std::string probe = Sha256(RandomBytes(32));
   const auto scheme = purpose.algorithm == hsm::KeyAlgorithm::kEc ? hsm::SignScheme::kEcdsa
                                                                   : hsm::SignScheme::kRsaPkcs1;
   SIGNET_TRY(std::string proof,
-             token_.SignDigest(plan.csr.key.id, scheme, hsm::HashAlgorithm::kSha256, probe));
-  Failpoint("upload.key-proved");
+             token_.SignDigest(key.id, scheme, hsm::HashAlgorithm::kSha256, probe));
+  return Ok();
+}
 
+namespace {
+
+IdentityVersion VersionOf(const UploadItem& item, const Operation& operation, WallTime now) {
+  IdentityVersion version;
+  version.certificate = item.leaf->fingerprint();
+  for (const auto& issuer : item.chain) version.chain.push_back(issuer.fingerprint());
+  version.key = item.csr.key;
+  version.distribution = item.csr.distribution;
+  version.since = now;
+  version.operation = operation.id;
+  return version;
+}
+
+}  // namespace
+
+Result<ChangeResult> Identities::Upload(Operation& operation, const UploadRequest& request,
+                                        const std::optional<std::string>& wanted) {
+  const PlanInput in = Input();
+  SIGNET_TRY(UploadPlan plan, PlanUpload(in, request));
+  SIGNET_TRY(CheckPlan(plan, wanted));
+  ChangeResult result;
+  result.operation = operation.id;
+  result.fingerprint = plan.items.front().leaf->fingerprint();
+  result.findings = plan.findings;
+  if (plan.unchanged()) {
+    operation.detail = plan.findings.front().text;
+    return result;
+  }
   const Layout& layout = state_.layout();
   Transaction transaction;
   OperationRecord record;
   record.method = "certificate.upload";
-  IdentityVersion version;
-  version.certificate = plan.leaf->fingerprint();
-  for (const auto& issuer : plan.chain) version.chain.push_back(issuer.fingerprint());
-  version.key = plan.csr.key;
-  version.distribution = plan.csr.distribution;
-  version.since = in.now;
-  version.operation = operation.id;
-  InstallCurrent(*in.snapshot, layout, purpose.name, std::move(version), transaction,
-                 record.destroy);
-  transaction.Expect(layout.Csr(plan.csr.id), plan.csr_modified);
-  transaction.Delete(layout.Csr(plan.csr.id));
-  PutCertificate(transaction, layout, plan.leaf->fingerprint(), plan.leaf->der());
   TrustWriter trust(*in.snapshot, layout, in.now);
-  for (const TrustAddition& addition : plan.additions) {
-    trust.Add(purpose.trust_store, addition, "uploaded");
-    result.stored.push_back(addition.certificate.fingerprint());
-  }
-  trust.WriteTo(transaction);
-  // What the chain rests on must still be there when this is committed.
-  for (const auto& issuer : plan.chain) {
-    const std::string shard = layout.TrustShard(purpose.trust_store, issuer.fingerprint());
-    if (const Revision read =
-            in.snapshot->TrustShardRevision(purpose.trust_store, issuer.fingerprint())) {
-      transaction.Expect(shard, read);
+  for (const UploadItem& item : plan.items) {
+    if (item.unchanged) continue;
+    const Purpose& purpose = *item.purpose;
+    SIGNET_TRY(ProveKey(purpose, item.csr.key));
+    InstallCurrent(*in.snapshot, layout, purpose.name, VersionOf(item, operation, in.now),
+                   transaction, record.destroy);
+    transaction.Delete(layout.Csr(item.csr.id));
+    PutCertificate(transaction, layout, item.leaf->fingerprint(), item.leaf->der());
+    for (const TrustAddition& addition : item.additions) {
+      trust.Add(purpose.trust_store, addition, "uploaded");
+      result.stored.push_back(addition.certificate.fingerprint());
     }
+    record.detail += (record.detail.empty() ? "" : ", ") + purpose.name + " certificate " +
+                     item.leaf->fingerprint();
   }
-
+  Failpoint("upload.key-proved");
+  trust.WriteTo(transaction);
+  plan.ExpectReads(transaction);
+  for (const PlanStep& step : plan.steps) {
+    if (step.what == "override finding") record.detail += "; overridden " + step.target;
+  }
   result.changed = true;
-  result.restarts = ServicesOf(purpose.on_certificate);
-  if (!plan.additions.empty()) {
-    for (std::string& service : ServicesOf(catalogue_.on_ca_chain))
-      result.restarts.push_back(std::move(service));
-  }
+  result.restarts = plan.restarts;
+  record.result = ToJson(result);
+  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
+  Failpoint("store.committed");
+  operation.detail = record.detail;
+  for (const UploadItem& item : plan.items) installed_(*item.purpose);
+  DestroyAfterCommit(operation, record.destroy, result.findings);
+  return result;
+}
+
+Result<ChangeResult> Identities::Rollback(Operation& operation, const std::string& name,
+                                          const Overrides& overrides,
+                                          const std::optional<std::string>& wanted) {
+  const PlanInput in = Input();
+  SIGNET_TRY(RollbackPlan plan, PlanRollback(in, name, overrides));
+  SIGNET_TRY(CheckPlan(plan, wanted));
+  const Purpose& purpose = *plan.purpose;
+  IdentityRecord identity = in.snapshot->identities.at(purpose.name).value;
+  SIGNET_TRY(ProveKey(purpose, identity.previous->key));
+  std::swap(identity.current, identity.previous);
+  identity.current->since = in.now;
+  identity.current->operation = operation.id;
+  Transaction transaction;
+  plan.ExpectReads(transaction);
+  transaction.Put(state_.layout().Identity(purpose.name), json::serialize(ToJson(identity)));
+  ChangeResult result;
+  result.changed = true;
+  result.operation = operation.id;
+  result.restarts = plan.restarts;
   result.findings = plan.findings;
-  record.detail = purpose.name + " certificate " + plan.leaf->fingerprint();
+  result.fingerprint = identity.current->certificate;
+  OperationRecord record;
+  record.method = "certificate.rollback";
+  record.detail = purpose.name + " back to certificate " + identity.current->certificate;
   record.result = ToJson(result);
   SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
   Failpoint("store.committed");
   operation.detail = record.detail;
   installed_(purpose);
+  return result;
+}
+
+Result<ChangeResult> Identities::Retire(Operation& operation) {
+  const PlanInput in = Input();
+  const RetirePlan plan = PlanRetire(in);
+  ChangeResult result;
+  result.operation = operation.id;
+  if (plan.purposes.empty()) return result;
+  Transaction transaction;
+  plan.ExpectReads(transaction);
+  OperationRecord record;
+  record.method = "certificate.retire";
+  for (const std::string& purpose : plan.purposes) {
+    IdentityRecord identity = in.snapshot->identities.at(purpose).value;
+    if (identity.previous->key.id != identity.current->key.id)
+      record.destroy.push_back(identity.previous->key.id);
+    record.detail += (record.detail.empty() ? "former certificate of " : ", ") + purpose + " " +
+                     identity.previous->certificate;
+    identity.previous.reset();
+    transaction.Put(state_.layout().Identity(purpose), json::serialize(ToJson(identity)));
+  }
+  result.changed = true;
+  record.result = ToJson(result);
+  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
+  Failpoint("store.committed");
+  operation.detail = record.detail;
   DestroyAfterCommit(operation, record.destroy, result.findings);
   return result;
+}
+
+Result<PlanReport> Identities::ProposeSelfSigned(const IdentityRequest& request) const {
+  SIGNET_TRY(const KeyPlan plan, PlanSelfSigned(Input(), request));
+  return ReportOf(plan);
+}
+
+Result<PlanReport> Identities::ProposeCsr(const IdentityRequest& request) const {
+  SIGNET_TRY(const KeyPlan plan, PlanCsr(Input(), request));
+  return ReportOf(plan);
+}
+
+Result<PlanReport> Identities::ProposeUpload(const UploadRequest& request) const {
+  SIGNET_TRY(const UploadPlan plan, PlanUpload(Input(), request));
+  return ReportOf(plan);
+}
+
+Result<PlanReport> Identities::ProposeRollback(const std::string& purpose,
+                                               const Overrides& overrides) const {
+  SIGNET_TRY(const RollbackPlan plan, PlanRollback(Input(), purpose, overrides));
+  return ReportOf(plan);
 }
 
 Result<ChangeResult> Identities::DiscardCsr(Operation& operation, const std::string& id) {
@@ -353,116 +431,6 @@ Result<Identities::Recovered> Identities::Recover(const std::string& operation) 
     }
   }
   return recovered;
-}
-
-Result<Signature> Identities::Sign(const SignRequest& request) {
-  const auto snapshot = state_.Now();
-  const IdentityVersion* current = snapshot->Current(request.purpose);
-  if (current == nullptr) {
-    SIGNET_TRY(const Purpose* purpose, FindPurpose(catalogue_, request.purpose));
-    return MakeError(
-        Kind::kNotFound, "NO_IDENTITY", purpose->name + " has no certificate and key yet",
-        "Wait for the first boot to end, or generate it with 'signet certificate generate " +
-            purpose->name + "'.");
-  }
-  const bool ec = current->key.spec.starts_with("ec:");
-  auto scheme = ec ? hsm::SignScheme::kEcdsa : hsm::SignScheme::kRsaPkcs1;
-  auto hash = hsm::HashAlgorithm::kSha256;
-  if (request.algorithm) {
-    SIGNET_TRY(scheme, hsm::ParseSignScheme(*request.algorithm));
-  }
-  if (request.hash) {
-    SIGNET_TRY(hash, hsm::ParseHashAlgorithm(*request.hash));
-  }
-  if (ec != (scheme == hsm::SignScheme::kEcdsa)) {
-    return MakeError(Kind::kRefused, "SCHEME_DOES_NOT_FIT",
-                     request.purpose + " has the key " + current->key.spec +
-                         ", which cannot make " + std::string(hsm::ToString(scheme)) +
-                         " signatures",
-                     ec ? "Use ecdsa." : "Use rsa-pkcs1 or rsa-pss.");
-  }
-  if (request.is_digest && request.input.size() != hsm::DigestSize(hash)) {
-    return MakeError(Kind::kUsage, "DIGEST_LENGTH",
-                     "a " + std::string(hsm::ToString(hash)) + " digest has " +
-                         std::to_string(hsm::DigestSize(hash)) + " octets, not " +
-                         std::to_string(request.input.size()),
-                     "Send the digest of the message, or the message itself as 'data'.");
-  }
-  Signature signature{
-      current->key.id, std::string(hsm::ToString(scheme)), std::string(hsm::ToString(hash)), {}};
-  const std::string digest = request.is_digest ? request.input : DigestOf(hash, request.input);
-  SIGNET_TRY(signature.bytes, token_.SignDigest(signature.key, scheme, hash, digest));
-  std::lock_guard lock(uses_mutex_);
-  ++uses_[current->key.id];
-  return signature;
-}
-
-Result<std::vector<KeyRow>> Identities::Keys() {
-  SIGNET_TRY(std::vector<hsm::TokenKey> on_token, token_.List());
-  auto owned = state_.Now()->Keys();
-  std::vector<KeyRow> rows;
-  std::lock_guard lock(uses_mutex_);
-  for (const hsm::TokenKey& key : on_token) {
-    KeyRow row;
-    row.id = key.id;
-    row.label = key.label;
-    row.on_token = true;
-    row.spec = key.known_spec ? hsm::ToString(key.spec) : "unknown";
-    const auto owner = owned.find(key.id);
-    if (owner == owned.end()) {
-      row.policy = key.extractable ? "unknown" : "fixed";
-      row.owner = "none: no record of this appliance names it";
-    } else {
-      row.policy = owner->second.key.policy;
-      row.owner = owner->second.owner;
-      row.uses = uses_.contains(key.id) ? uses_[key.id] : 0;
-      owned.erase(owner);
-    }
-    rows.push_back(std::move(row));
-  }
-  for (const auto& [id, missing] : owned) {
-    rows.push_back(
-        {id, missing.key.label, missing.key.spec, missing.key.policy, missing.owner, false, 0});
-  }
-  return rows;
-}
-
-Result<std::vector<std::string>> Identities::MissingKeys() {
-  SIGNET_TRY(std::vector<hsm::TokenKey> on_token, token_.List());
-  std::set<std::string> present;
-  for (const hsm::TokenKey& key : on_token) present.insert(key.id);
-  const auto snapshot = state_.Now();
-  std::vector<std::string> missing;
-  for (const auto& [purpose, row] : snapshot->identities) {
-    if (row.value.current && !present.contains(row.value.current->key.id))
-      missing.push_back(purpose);
-  }
-  return missing;
-}
-
-Result<TlsMaterial> Identities::Tls() {
-  const auto snapshot = state_.Now();
-  for (const Purpose& purpose : catalogue_.purposes) {
-    if (!purpose.tls_listener) continue;
-    const IdentityVersion* current = snapshot->Current(purpose.name);
-    if (current == nullptr) break;
-    TlsMaterial material;
-    std::vector<std::string> fingerprints = {current->certificate};
-    fingerprints.insert(fingerprints.end(), current->chain.begin(), current->chain.end());
-    for (const std::string& fingerprint : fingerprints) {
-      const x509::Certificate* certificate = snapshot->Certificate(fingerprint);
-      if (certificate == nullptr)
-        return InternalError("certificate " + fingerprint + " of " + purpose.name +
-                             " is not in the store");
-      const bool anchor = !material.chain.empty() && certificate->fields().self_signed;
-      if (!anchor) material.chain.push_back(certificate->der());
-    }
-    SIGNET_TRY(hsm::EvpPkeyPtr key, token_.Evp(current->key.id));
-    material.key = std::shared_ptr<evp_pkey_st>(key.release(), EVP_PKEY_free);
-    return material;
-  }
-  return MakeError(Kind::kNotFound, "NO_IDENTITY", "the identity that TLS presents is not made yet",
-                   "Wait for the first boot to end.");
 }
 
 }  // namespace signet::keystore

@@ -12,7 +12,9 @@
 #include "keystore/committer.h"
 #include "keystore/node.h"
 #include "keystore/operation.h"
-#include "keystore/plan.h"
+#include "keystore/plan_key.h"
+#include "keystore/plan_rollback.h"
+#include "keystore/plan_upload.h"
 #include "keystore/snapshot.h"
 #include "keystore/x509/builder.h"
 #include "platform/clock.h"
@@ -50,8 +52,8 @@ struct Signature {
   std::string bytes;  // ECDSA: ECDSA-Sig-Value (DER)
 };
 
-// Blocking. Changes (the first four, and Recover) run one at a time on the lane of token changes;
-// the others on any thread.
+// Blocking. Changes (those that take an Operation, and Recover) run one at a time on the lane of
+// token changes; the others on any thread.
 class Identities {
  public:
   Identities(const Catalogue& catalogue, const NodeNames& names, State& state, Committer& committer,
@@ -67,9 +69,24 @@ class Identities {
   // the store.
   Result<ChangeResult> GenerateSelfSigned(Operation& operation, const IdentityRequest& request);
   Result<ChangeResult> GenerateCsr(Operation& operation, const IdentityRequest& request);
-  Result<ChangeResult> Upload(Operation& operation, const std::string& purpose,
-                              std::string_view pem, bool with_chain);
+  // `wanted` is the hash of the plan to carry out (PLAN_STALE when it is another one), here and
+  // below; a request for a key has it among its fields.
+  Result<ChangeResult> Upload(Operation& operation, const UploadRequest& request,
+                              const std::optional<std::string>& wanted);
+  Result<ChangeResult> Rollback(Operation& operation, const std::string& purpose,
+                                const Overrides& overrides,
+                                const std::optional<std::string>& wanted);
+  // Former certificates whose days are over, and their keys. Unchanged when there are none.
+  Result<ChangeResult> Retire(Operation& operation);
   Result<ChangeResult> DiscardCsr(Operation& operation, const std::string& id);
+
+  // What the planners may see now.
+  PlanInput Input() const;
+  // What each would do now. Any thread.
+  Result<PlanReport> ProposeSelfSigned(const IdentityRequest& request) const;
+  Result<PlanReport> ProposeCsr(const IdentityRequest& request) const;
+  Result<PlanReport> ProposeUpload(const UploadRequest& request) const;
+  Result<PlanReport> ProposeRollback(const std::string& purpose, const Overrides& overrides) const;
 
   // Ends an operation that a crash interrupted: committed ones are finished (their keys whose time
   // is over destroyed), others are undone (the key that carries the operation's id in its label
@@ -93,7 +110,7 @@ class Identities {
 
  private:
   struct NewKey;
-  PlanInput Input() const;
+  Status ProveKey(const Purpose& purpose, const KeyRecord& key);
   Result<NewKey> MakeKey(Operation& operation, const KeyPlan& plan);
   // After a failure: the fresh key goes, or the operation is left for recovery.
   Error Abandon(Operation& operation, const std::string& key_id, Error error);

@@ -15,6 +15,7 @@ namespace signet::keystore {
 // it.
 struct Operation {
   std::string id;
+  std::string actor;  // who asked for it
   std::string detail;
   bool leave_for_recovery = false;
 };
@@ -31,5 +32,24 @@ struct ChangeResult {
 };
 BOOST_DESCRIBE_STRUCT(ChangeResult, (),
                       (changed, operation, restarts, findings, csr, pem, fingerprint, stored))
+
+// One step of a plan, for people and for the hash: "install certificate", a node (or the cluster),
+// what it is about.
+struct PlanStep {
+  std::string what, node, target;
+};
+BOOST_DESCRIBE_STRUCT(PlanStep, (), (what, node, target))
+
+// What a change would do (SPEC B2). `hash` covers the steps and the records that they rest on, not
+// what time alone changes: a change that names it carries out exactly this or nothing.
+struct PlanReport {
+  std::string hash;  // SHA-256, hex
+  std::vector<PlanStep> steps;
+  Findings findings;
+  std::optional<std::string> replaces;  // what stops being current
+  std::vector<std::string> restarts;    // services
+  std::vector<std::string> nodes;       // affected
+};
+BOOST_DESCRIBE_STRUCT(PlanReport, (), (hash, steps, findings, replaces, restarts, nodes))
 
 }  // namespace signet::keystore

@@ -1,5 +1,7 @@
+#include "keystore/plan_key.h"
+
 #include "hsm/key_text.h"
-#include "keystore/plan.h"
+#include "keystore/settings.h"
 #include "keystore/x509/names.h"
 #include "platform/encoding.h"
 
@@ -36,9 +38,59 @@ Result<hsm::HashAlgorithm> ChooseHash(const hsm::KeySpec& spec,
 std::string HostPart(const std::string& fqdn) { return fqdn.substr(0, fqdn.find('.')); }
 
 // The vendor's name of a multi-server certificate: <host>-ms.<domain>, <host>-EC-ms.<domain>.
-std::string MultiServerName(const PlanInput& in, const Purpose& purpose) {
+std::string MultiServerName(const PlanInput& in, const Purpose& purpose,
+                            const std::string& domain) {
   const bool ec = purpose.algorithm == hsm::KeyAlgorithm::kEc;
-  return HostPart(in.names.node) + (ec ? "-EC-ms." : "-ms.") + in.names.domain;
+  return HostPart(in.names.node) + (ec ? "-EC-ms." : "-ms.") + domain;
+}
+
+// SPEC K1: RFC 8813 §3 forbids both on an id-ecPublicKey.
+void DropEncipherment(x509::Profile& profile) {
+  for (const auto bit : {x509::KeyUsage::kKeyEncipherment, x509::KeyUsage::kDataEncipherment}) {
+    x509::Ask& ask = profile.key_usage[static_cast<std::size_t>(bit)].ask;
+    if (ask == x509::Ask::kMust) ask = x509::Ask::kOpen;
+  }
+}
+
+// The subject alternative names: filled in by the rules, then those of the request.
+Result<std::vector<x509::GeneralName>> ChooseNames(const PlanInput& in,
+                                                   const IdentityRequest& request,
+                                                   const Purpose& purpose, bool multi_server,
+                                                   KeyPlan& plan) {
+  std::vector<x509::GeneralName> sans;
+  auto add = [&sans](x509::GeneralName name) {
+    if (std::find(sans.begin(), sans.end(), name) == sans.end()) sans.push_back(std::move(name));
+  };
+  using Type = x509::GeneralName::Type;
+  // The common name is a host name as a rule; then it is a SAN too, since nobody reads it elsewhere
+  // (RFC 9525).
+  if (auto host = x509::ParseHostName(plan.content.subject.common_name))
+    add({Type::kDns, host.value()});
+  const std::vector<std::string> own = {in.names.node};
+  for (const std::string& node : multi_server ? in.names.nodes : own) add({Type::kDns, node});
+  if (purpose.hosted_domains) {
+    ReadSetting(in, kHostedDomains, plan);
+    ReadSetting(in, kFederationWildcards, plan);
+    for (const std::string& name : FederationNames(in)) add({Type::kDns, name});
+  }
+  if (request.parent_domain) {
+    SIGNET_TRY(std::string domain, x509::ParseHostName(*request.parent_domain));
+    add({Type::kDns, std::move(domain)});
+  }
+  for (std::size_t i = 0; i < request.sans.size(); ++i) {
+    auto name = x509::ParseGeneralName(request.sans[i]);
+    if (!name) {
+      name.error().pointer = "/sans/" + std::to_string(i);
+      return std::move(name).error();
+    }
+    add(std::move(name).value());
+  }
+  if (sans.size() > 100) {
+    return MakeError(Kind::kUsage, "TOO_MANY_NAMES",
+                     "a certificate may have 100 subject alternative names at most",
+                     "Leave some out, or use a wildcard.");
+  }
+  return sans;
 }
 
 // The common parts of a CSR and a self-signed certificate. `multi_server`: the names of all nodes.
@@ -56,42 +108,42 @@ Result<KeyPlan> PlanKey(const PlanInput& in, const IdentityRequest& request, con
   SIGNET_TRY(plan.spec, ChooseKey(purpose, request.key));
   SIGNET_TRY(plan.content.hash, ChooseHash(plan.spec, request.hash));
   plan.content.profile = purpose.profile;
+  if (purpose.algorithm == hsm::KeyAlgorithm::kEc &&
+      ReadSetting(in, kEcKeyUsage, plan) == "rfc8813") {
+    DropEncipherment(plan.content.profile);
+  }
   plan.content.subject = request.subject;
   std::string& common_name = plan.content.subject.common_name;
-  if (common_name.empty())
-    common_name = multi_server ? MultiServerName(in, purpose) : in.names.node;
+  if (common_name.empty()) {
+    common_name =
+        multi_server ? MultiServerName(in, purpose, request.parent_domain.value_or(in.names.domain))
+                     : in.names.node;
+  }
   SIGNET_TRY(x509::CheckSubject(plan.content.subject));
-
-  auto add = [&plan](x509::GeneralName name) {
-    auto& sans = plan.content.sans;
-    if (std::find(sans.begin(), sans.end(), name) == sans.end()) sans.push_back(std::move(name));
-  };
-  using Type = x509::GeneralName::Type;
-  // The common name is a host name as a rule; then it is a SAN too, since nobody reads it elsewhere
-  // (RFC 9525).
-  if (auto host = x509::ParseHostName(common_name)) add({Type::kDns, host.value()});
-  if (multi_server) {
-    for (const std::string& node : in.names.nodes) add({Type::kDns, node});
-  } else {
-    add({Type::kDns, in.names.node});
-  }
-  if (purpose.hosted_domains) {
-    for (const std::string& domain : in.names.hosted_domains) add({Type::kDns, domain});
-  }
-  for (std::size_t i = 0; i < request.sans.size(); ++i) {
-    auto name = x509::ParseGeneralName(request.sans[i]);
-    if (!name) {
-      name.error().pointer = "/sans/" + std::to_string(i);
-      return std::move(name).error();
-    }
-    add(std::move(name).value());
-  }
-  if (plan.content.sans.size() > 100) {
-    return MakeError(Kind::kUsage, "TOO_MANY_NAMES",
-                     "a certificate may have 100 subject alternative names at most",
-                     "Leave some out, or use a wildcard.");
-  }
+  SIGNET_TRY(plan.content.sans, ChooseNames(in, request, purpose, multi_server, plan));
+  plan.nodes = multi_server ? in.names.nodes : std::vector<std::string>{in.names.node};
   return plan;
+}
+
+// What is signed, in one line.
+std::string Summary(const KeyPlan& plan) {
+  std::string text = "CN=" + plan.content.subject.common_name;
+  for (const auto& san : plan.content.sans) text += ", " + x509::ToString(san);
+  text += ", " + std::string(hsm::ToString(plan.content.hash));
+  const x509::Subject& subject = plan.content.subject;
+  for (const auto& [name, value] :
+       {std::pair("O=", &subject.organization), std::pair("OU=", &subject.organizational_unit),
+        std::pair("L=", &subject.locality), std::pair("ST=", &subject.state),
+        std::pair("C=", &subject.country)}) {
+    if (!value->empty()) text += std::string(", ") + name + *value;
+  }
+  return text;
+}
+
+void StepKey(const PlanInput& in, KeyPlan& plan) {
+  plan.Step("generate key", in.names.node,
+            plan.purpose->name + " " + hsm::ToString(plan.spec) + " " +
+                std::string(hsm::ToString(plan.policy)));
 }
 
 Result<bool> WantsMultiServer(const PlanInput& in, const Purpose& purpose,
@@ -138,6 +190,16 @@ Result<KeyPlan> PlanSelfSigned(const PlanInput& in, const IdentityRequest& reque
                      "Give --validity-days in that range.");
   }
   plan.validity = {in.now, in.now + std::chrono::days(days)};
+  ReadIdentity(in, purpose->name, plan);
+  StepKey(in, plan);
+  plan.Step("make self-signed certificate", in.names.node,
+            Summary(plan) + ", " + std::to_string(days) + " days");
+  if (!purpose->trust_store.empty()) plan.Step("store pinned", "", purpose->trust_store);
+  plan.Step("install certificate", in.names.node, purpose->name);
+  PlanSuccession(in, purpose->name, plan);
+  if (const IdentityVersion* current = in.snapshot->Current(purpose->name))
+    plan.replaces = purpose->name + " " + current->certificate;
+  AddRestarts(purpose->on_certificate, plan);
   return plan;
 }
 
@@ -154,7 +216,10 @@ Result<KeyPlan> PlanCsr(const PlanInput& in, const IdentityRequest& request) {
                      "Discard some with 'signet csr discard ID'.");
   }
   SIGNET_TRY(bool multi_server, WantsMultiServer(in, *purpose, request.distribution));
-  return PlanKey(in, request, *purpose, multi_server);
+  SIGNET_TRY(KeyPlan plan, PlanKey(in, request, *purpose, multi_server));
+  StepKey(in, plan);
+  plan.Step("make CSR", in.names.node, Summary(plan));
+  return plan;
 }
 
 }  // namespace signet::keystore

@@ -1,6 +1,9 @@
+#include "keystore/plan_upload.h"
+
+#include <algorithm>
 #include <set>
 
-#include "keystore/plan.h"
+#include "keystore/refusal.h"
 #include "keystore/x509/issued.h"
 #include "keystore/x509/lint.h"
 #include "keystore/x509/pem.h"
@@ -56,29 +59,9 @@ x509::TrustView Overlay(x509::TrustView below, const std::vector<x509::Certifica
   return {with(below.anchors, true), with(below.intermediates, false)};
 }
 
-// Another check may see the same fault again; one check may see it several times (two names
-// missing).
-void Append(Findings& to, Findings from) {
-  const auto known = static_cast<std::ptrdiff_t>(to.size());
-  for (Finding& finding : from) {
-    const bool seen = std::any_of(to.begin(), to.begin() + known, [&](const Finding& f) {
-      return f.id == finding.id && f.certificate == finding.certificate;
-    });
-    if (!seen) to.push_back(std::move(finding));
-  }
-}
-
 x509::LintRole LeafRole(const Purpose& purpose) {
   return purpose.profile.ca ? x509::LintRole::kIntermediate : x509::LintRole::kEndEntity;
 }
-
-x509::EntryKind KindOfCa(const x509::Certificate& certificate) {
-  return certificate.fields().self_signed ? x509::EntryKind::kAnchor
-                                          : x509::EntryKind::kIntermediate;
-}
-
-}  // namespace
-namespace {
 
 using PendingCsrs = std::map<std::string, const Versioned<CsrRecord>*>;  // by key
 
@@ -116,215 +99,146 @@ Result<SortedUpload> SortUpload(const Purpose& purpose, const IdentityVersion* c
   return SortedUpload{*leaf, std::move(rest)};
 }
 
-// The upload's own CA certificates, seen from now on together with the trust store.
+// The part's own CA certificates, seen from now on together with the trust store.
 x509::TrustView AddChain(const PlanInput& in, const std::vector<x509::Certificate>& authorities,
-                         x509::TrustView trust, UploadPlan& plan) {
+                         x509::TrustView trust, UploadItem& item, Plan& plan) {
+  const std::string& store = item.purpose->trust_store;
   x509::CaChain chain = x509::CheckCaChain(authorities, trust, in.now);
-  Append(plan.findings, std::move(chain.findings));
+  Merge(plan.findings, std::move(chain.findings));
   for (const x509::Certificate& certificate : chain.ordered) {
-    if (in.snapshot->TrustEntry(plan.purpose->trust_store, certificate.fingerprint()) == nullptr) {
-      plan.additions.push_back(
-          {certificate, KindOfCa(certificate), "uploaded with " + plan.purpose->name});
-    }
+    PlanAddition(in, store,
+                 {certificate, KindOfCa(certificate), "uploaded with " + item.purpose->name},
+                 /*undelete=*/false, item.additions, plan);
   }
   return Overlay(std::move(trust), chain.ordered);
 }
 
-Error UploadRefused(UploadPlan plan, bool has_rest) {
-  Error error = Refusal("the certificate for " + plan.purpose->name, std::move(plan.findings));
+Error UploadRefused(const UploadRequest& request, UploadPlan plan) {
+  const Purpose& purpose = *plan.items.front().purpose;
+  const bool one = plan.items.size() == 1;
+  Error error =
+      Refusal(one ? "the certificate for " + purpose.name
+                  : "the upload of " + std::to_string(plan.items.size()) + " certificates",
+              std::move(plan.findings));
   if (error.word == "CHAIN_INCOMPLETE") {
-    error.remedy = "Upload the CA chain first ('signet trust upload " + plan.purpose->trust_store +
+    error.remedy = "Upload the CA chain first ('signet trust upload " + purpose.trust_store +
                    " FILE…')" +
-                   (has_rest ? ", or repeat with --with-chain to store the upload's own." : ".");
+                   (plan.items.front().has_rest && !request.with_chain
+                        ? ", or repeat with --with-chain to store the upload's own."
+                        : ".");
   }
   return error;
 }
 
-}  // namespace
+// Of the whole path: the leaf is served no longer than any certificate above it is good.
+void NoteEarliestEnd(const std::vector<x509::Certificate>& path, Findings& findings) {
+  const auto earliest = std::min_element(
+      path.begin(), path.end(),
+      [](const auto& a, const auto& b) { return a.fields().not_after < b.fields().not_after; });
+  findings.push_back({Severity::kInfo, "CHAIN_ENDS",
+                      "the chain is good until " + FormatTime(earliest->fields().not_after) +
+                          " ('" + earliest->fields().subject + "')",
+                      earliest->fingerprint()});
+}
 
-Result<UploadPlan> PlanUpload(const PlanInput& in, const std::string& purpose_name,
-                              std::string_view upload, bool with_chain) {
-  UploadPlan plan;
-  SIGNET_TRY(plan.purpose, FindPurpose(in.catalogue, purpose_name));
-  const Purpose& purpose = *plan.purpose;
-  SIGNET_TRY(std::vector<x509::Certificate> certificates, x509::ReadCertificates(upload, 16));
+// What the installation does, and what it rests on.
+void PlanInstallation(const PlanInput& in, const UploadItem& item, UploadPlan& plan) {
+  const Purpose& purpose = *item.purpose;
+  const std::string& node = in.names.node;
+  const IdentityVersion* current = in.snapshot->Current(purpose.name);
+  ReadIdentity(in, purpose.name, plan);
+  plan.reads[in.layout().Csr(item.csr.id)] = in.snapshot->csrs.at(item.csr.id).modified;
+  for (const auto& issuer : item.chain) {
+    ReadTrust(in, purpose.trust_store, issuer.fingerprint(), plan);
+  }
+  plan.Step("install certificate", node, purpose.name + " " + item.leaf->fingerprint());
+  plan.Step("close CSR", node, item.csr.id);
+  PlanSuccession(in, purpose.name, plan);
+  if (current != nullptr) {
+    plan.replaces =
+        (plan.replaces ? *plan.replaces + ", " : "") + purpose.name + " " + current->certificate;
+  }
+  AddRestarts(purpose.on_certificate, plan);
+  if (!item.additions.empty()) AddRestarts(in.catalogue.on_ca_chain, plan);
+}
+
+Status PlanPart(const PlanInput& in, const UploadPart& part, bool with_chain, UploadPlan& plan) {
+  UploadItem item;
+  SIGNET_TRY(item.purpose, FindPurpose(in.catalogue, part.purpose));
+  const Purpose& purpose = *item.purpose;
+  SIGNET_TRY(std::vector<x509::Certificate> certificates, x509::ReadCertificates(part.text, 16));
   PendingCsrs pending;
   for (const auto& [id, row] : in.snapshot->csrs) {
     if (row.value.purpose == purpose.name) pending[row.value.key.id] = &row;
   }
   const IdentityVersion* current = in.snapshot->Current(purpose.name);
   SIGNET_TRY(SortedUpload sorted, SortUpload(purpose, current, pending, certificates));
-  plan.leaf = sorted.leaf;
-  const x509::Certificate& leaf = *plan.leaf;
+  item.leaf = sorted.leaf;
+  item.has_rest = !sorted.rest.empty();
+  const x509::Certificate& leaf = *item.leaf;
   if (current != nullptr && leaf.fingerprint() == current->certificate) {
-    plan.unchanged = true;
-    return plan;
+    item.unchanged = true;
+    plan.findings.push_back({Severity::kInfo, "ALREADY_THERE",
+                             purpose.name + " has this certificate already", leaf.fingerprint()});
+    ReadIdentity(in, purpose.name, plan);
+    plan.items.push_back(std::move(item));
+    return Ok();
   }
   const auto csr = pending.find(leaf.fields().key.ski);
   if (csr == pending.end()) {
     Error error = NoCsrFor(in, purpose, leaf);
     error.findings = {{Severity::kError, error.word, error.detail, leaf.fingerprint()}};
-    Append(error.findings, x509::Lint(leaf, LeafRole(purpose)));
+    Merge(error.findings, x509::Lint(leaf, LeafRole(purpose)));
     x509::CheckDates(leaf, in.now, error.findings);
     return error;
   }
-  plan.csr = csr->second->value;
-  plan.csr_modified = csr->second->modified;
-  SIGNET_TRY(std::string csr_der, Base64Decode(plan.csr.der));
+  item.csr = csr->second->value;
+  SIGNET_TRY(std::string csr_der, Base64Decode(item.csr.der));
   SIGNET_TRY(x509::RequestFields request, x509::ParseRequest(csr_der));
-  Append(plan.findings, x509::CompareIssued(leaf, request, purpose.profile));
-
+  Merge(plan.findings, x509::CompareIssued(leaf, request, purpose.profile));
   x509::TrustView trust = Snapshot::View(in.snapshot, purpose.trust_store);
   if (with_chain && !sorted.rest.empty()) {
-    trust = AddChain(in, sorted.rest, std::move(trust), plan);
+    trust = AddChain(in, sorted.rest, std::move(trust), item, plan);
   }
   x509::ChainPolicy policy;
   policy.time = in.now;
   policy.leaf_role = LeafRole(purpose);
   x509::ChainVerdict verdict = x509::VerifyPath(leaf, {}, trust, policy);
-  Append(plan.findings, std::move(verdict.findings));
-  if (HasErrors(plan.findings)) return UploadRefused(std::move(plan), !sorted.rest.empty());
-  plan.chain.assign(verdict.path.begin() + 1, verdict.path.end());
-  return plan;
-}
-
-namespace {
-
-// SPEC C5a: the name of the certificate before it, where the administrator gave one.
-void CheckPredecessor(const x509::Certificate& certificate, const std::string& predecessor,
-                      const std::vector<x509::Certificate>& uploaded, const x509::TrustView& trust,
-                      Findings& findings) {
-  const auto& fields = certificate.fields();
-  auto refuse = [&](const char* id, std::string text) {
-    findings.push_back({Severity::kError, id, std::move(text), fields.fingerprint});
-  };
-  if (fields.self_signed) {
-    return refuse("PREDECESSOR_OF_ROOT",
-                  fields.subject + " is a root: no certificate comes before it");
+  Merge(plan.findings, std::move(verdict.findings));
+  if (verdict.path.size() > 1) {
+    item.chain.assign(verdict.path.begin() + 1, verdict.path.end());
+    NoteEarliestEnd(verdict.path, plan.findings);
   }
-  std::vector<x509::Certificate> issuers = trust.anchors(fields.issuer_der);
-  for (auto& known : trust.intermediates(fields.issuer_der)) issuers.push_back(std::move(known));
-  for (const auto& other : uploaded) {
-    if (other.fields().subject_der == fields.issuer_der) issuers.push_back(other);
-  }
-  const std::string wanted = EscapeLine(predecessor);
-  for (const auto& issuer : issuers) {
-    const auto& names = issuer.fields();
-    if (wanted == names.common_name || wanted == names.subject || wanted == names.fingerprint)
-      return;
-  }
-  refuse("PREDECESSOR_MISMATCH",
-         "the issuer of " + fields.subject + " is " + fields.issuer + ", not " + wanted);
-}
-
-// The certificates of a trust upload, as they were given.
-struct TrustParts {
-  std::vector<x509::Certificate> all;
-  std::map<std::string, std::string> descriptions, predecessors;  // by fingerprint
-};
-
-Result<TrustParts> ReadParts(const std::vector<TrustUploadPart>& parts) {
-  TrustParts out;
-  for (const TrustUploadPart& part : parts) {
-    SIGNET_TRY(std::vector<x509::Certificate> read, x509::ReadCertificates(part.text, 16));
-    if (!part.predecessor.empty() && read.size() != 1) {
-      return MakeError(
-          Kind::kUsage, "PREDECESSOR_AMBIGUOUS",
-          "a predecessor is named for a file of several certificates",
-          "Give one certificate a file, or leave the predecessor out: it is found by itself.");
-    }
-    for (const x509::Certificate& certificate : read) {
-      out.descriptions[certificate.fingerprint()] = EscapeLine(part.description, 256);
-      if (!part.predecessor.empty()) {
-        out.predecessors[certificate.fingerprint()] = part.predecessor;
-      }
-      out.all.push_back(certificate);
-    }
-  }
-  if (out.all.empty()) {
-    return MakeError(Kind::kRefused, "UPLOAD_EMPTY", "the upload holds no certificate",
-                     "Send at least one PEM CERTIFICATE block or a DER certificate.");
-  }
-  if (out.all.size() > 16) {
-    return MakeError(Kind::kRefused, "TOO_MANY_CERTIFICATES", "a chain has 16 certificates at most",
-                     "Upload fewer at a time.");
-  }
-  return out;
-}
-
-using TrustEntries = std::vector<std::pair<x509::Certificate, x509::EntryKind>>;
-
-// What the parts would become, issuer before issued, each once; or findings that are errors.
-TrustEntries CheckEntries(const PlanInput& in, const TrustParts& parts,
-                          const x509::TrustView& trust, std::optional<x509::EntryKind> as,
-                          Findings& findings) {
-  std::vector<x509::Certificate> authorities, others;
-  for (const x509::Certificate& certificate : parts.all)
-    (certificate.fields().ca && !as ? authorities : others).push_back(certificate);
-  TrustEntries entries;
-  if (!authorities.empty()) {
-    x509::CaChain chain = x509::CheckCaChain(authorities, trust, in.now);
-    Append(findings, std::move(chain.findings));
-    for (const auto& certificate : chain.ordered)
-      entries.emplace_back(certificate, KindOfCa(certificate));
-  }
-  std::set<std::string> seen;
-  for (const x509::Certificate& certificate : others) {
-    if (!seen.insert(certificate.fingerprint()).second) continue;
-    auto kind = x509::ClassifyEntry(certificate, as);
-    if (!kind) {
-      findings.push_back(
-          {Severity::kError, kind.error().word, kind.error().detail, certificate.fingerprint()});
-      continue;
-    }
-    Append(findings, x509::Lint(certificate, x509::LintRole::kPinned));
-    x509::CheckDates(certificate, in.now, findings);
-    entries.emplace_back(certificate, kind.value());
-  }
-  for (const x509::Certificate& certificate : parts.all) {
-    const auto predecessor = parts.predecessors.find(certificate.fingerprint());
-    if (predecessor != parts.predecessors.end())
-      CheckPredecessor(certificate, predecessor->second, parts.all, trust, findings);
-  }
-  return entries;
-}
-
-std::vector<std::string> RestartsAfter(const Catalogue& catalogue, const TrustPlan& plan) {
-  if (plan.additions.empty()) return {};
-  const bool authority =
-      std::any_of(plan.additions.begin(), plan.additions.end(),
-                  [](const TrustAddition& added) { return added.certificate.fields().ca; });
-  std::vector<Restart> restarts = authority ? catalogue.on_ca_chain : std::vector<Restart>{};
-  const auto rule = catalogue.on_trust.find(plan.store);
-  if (rule != catalogue.on_trust.end())
-    restarts.insert(restarts.end(), rule->second.begin(), rule->second.end());
-  return ServicesOf(restarts);
+  PlanInstallation(in, item, plan);
+  plan.items.push_back(std::move(item));
+  return Ok();
 }
 
 }  // namespace
 
-Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const std::string& store,
-                                  const std::vector<TrustUploadPart>& upload,
-                                  std::optional<x509::EntryKind> as) {
-  TrustPlan plan;
-  SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, store));
-  plan.store = row->name;
-  SIGNET_TRY(TrustParts parts, ReadParts(upload));
-  const TrustEntries entries =
-      CheckEntries(in, parts, Snapshot::View(in.snapshot, plan.store), as, plan.findings);
-  if (HasErrors(plan.findings))
-    return Refusal("the upload to " + plan.store, std::move(plan.findings));
-  for (const auto& [certificate, kind] : entries) {
-    const std::string fingerprint = certificate.fingerprint();
-    if (in.snapshot->TrustEntry(plan.store, fingerprint) != nullptr) {
-      plan.findings.push_back({Severity::kInfo, "ALREADY_THERE",
-                               certificate.fields().subject + " is in " + plan.store + " already",
-                               fingerprint});
-      continue;
+bool UploadPlan::unchanged() const {
+  return std::all_of(items.begin(), items.end(),
+                     [](const UploadItem& item) { return item.unchanged; });
+}
+
+Result<UploadPlan> PlanUpload(const PlanInput& in, const UploadRequest& request) {
+  UploadPlan plan;
+  plan.nodes = {in.names.node};
+  std::set<std::string> seen;
+  for (const UploadPart& part : request.parts) {
+    if (!seen.insert(part.purpose).second) {
+      return MakeError(Kind::kUsage, "PURPOSE_TWICE",
+                       EscapeLine(part.purpose, 64) + " stands twice in the upload",
+                       "Give one certificate for each purpose.");
     }
-    plan.additions.push_back({certificate, kind, parts.descriptions[fingerprint]});
+    SIGNET_TRY(PlanPart(in, part, request.with_chain, plan));
   }
-  plan.restarts = RestartsAfter(in.catalogue, plan);
+  if (plan.items.empty()) {
+    return MakeError(Kind::kRefused, "UPLOAD_EMPTY", "the upload holds no certificate",
+                     "Send at least one purpose with its certificate.");
+  }
+  SIGNET_TRY(Override(request.overrides, plan));
+  if (HasErrors(plan.findings)) return UploadRefused(request, std::move(plan));
   return plan;
 }
 

@@ -72,16 +72,32 @@ struct TrustEntryRecord : LenientRecord {
   std::string kind;         // anchor | intermediate | pinned | ocsp-responder
   std::string origin;       // "uploaded" | "made here" | "imported" | "synced from X"
   std::string description;
+  std::string purpose;  // whose self-signed certificate it is; empty for all others
   WallTime added{};
 };
 BOOST_DESCRIBE_STRUCT(TrustEntryRecord, (LenientRecord),
-                      (certificate, kind, origin, description, added))
+                      (certificate, kind, origin, description, purpose, added))
 
 // A trust store is a manifest in shards by the fingerprint's first byte.
 struct TrustShardRecord : LenientRecord {
   std::vector<TrustEntryRecord> entries;
 };
 BOOST_DESCRIBE_STRUCT(TrustShardRecord, (LenientRecord), (entries))
+
+// A deleted trust entry: nothing but an explicit wish brings it back (SPEC B5).
+struct TombstoneRecord : LenientRecord {
+  TrustEntryRecord entry;  // as it was
+  std::string by, reason;
+  WallTime deleted{};
+  std::string operation;
+};
+BOOST_DESCRIBE_STRUCT(TombstoneRecord, (LenientRecord), (entry, by, reason, deleted, operation))
+
+// A setting of the cluster, in its canonical text (settings.h).
+struct SettingRecord : LenientRecord {
+  std::string value;
+};
+BOOST_DESCRIBE_STRUCT(SettingRecord, (LenientRecord), (value))
 
 // Written by the commit of an operation: the proof, for recovery, that it happened; and what is to
 // be done after it.
@@ -115,6 +131,12 @@ class Layout {
     return TrustStores() + store + "/" + fingerprint.substr(0, 2);
   }
   std::string TrustStores() const { return cluster_ + "/shared/trust/"; }
+  std::string Tombstone(const std::string& store, const std::string& fingerprint) const {
+    return Tombstones() + store + "/" + fingerprint;
+  }
+  std::string Tombstones() const { return cluster_ + "/shared/tombstones/"; }
+  std::string Setting(const std::string& name) const { return Settings() + name; }
+  std::string Settings() const { return cluster_ + "/shared/settings/"; }
 
  private:
   std::string cluster_, node_;

@@ -1,6 +1,7 @@
 #include "keystore/refusal.h"
 
 #include <algorithm>
+#include <cstddef>
 
 namespace signet::keystore {
 
@@ -33,6 +34,10 @@ std::string_view RemedyFor(std::string_view id) {
        "(--as pinned)."},
       {"TRUST_ENTRY_NOT_CA",
        "Upload the CA's certificate instead, or ask for this one with --as pinned."},
+      {"DELETED_BEFORE", "If it shall come back, repeat the upload with --undelete."},
+      {"TRUST_IN_USE",
+       "Replace what chains to it first; to delete it all the same, use --force TRUST_IN_USE with "
+       "--reason."},
       {"PREDECESSOR_",
        "Name the issuer's common name, or leave the predecessor out: it is found by itself."},
   };
@@ -54,6 +59,16 @@ Error Refusal(std::string what, Findings findings) {
                           remedy + " Nothing was stored.");
   error.findings = std::move(findings);
   return error;
+}
+
+void Merge(Findings& to, Findings from) {
+  const auto known = static_cast<std::ptrdiff_t>(to.size());
+  for (Finding& finding : from) {
+    const bool seen = std::any_of(to.begin(), to.begin() + known, [&](const Finding& f) {
+      return f.id == finding.id && f.certificate == finding.certificate;
+    });
+    if (!seen) to.push_back(std::move(finding));
+  }
 }
 
 }  // namespace signet::keystore

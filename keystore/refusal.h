@@ -11,4 +11,8 @@ namespace signet::keystore {
 // an error.
 Error Refusal(std::string what, Findings findings);
 
+// Adds findings of another check, which may see the same fault again; one check may see it several
+// times (two names missing).
+void Merge(Findings& to, Findings from);
+
 }  // namespace signet::keystore

@@ -44,6 +44,10 @@ class Builder {
       PutCertificate(*fingerprint, key, text);
     } else if (auto shard = Below(key, layout_.TrustStores())) {
       PutShard(*shard, key, text, modified);
+    } else if (auto tombstone = Below(key, layout_.Tombstones())) {
+      PutRow(next_.tombstones, *tombstone, key, text, modified);
+    } else if (auto setting = Below(key, layout_.Settings())) {
+      PutRow(next_.settings, *setting, key, text, modified);
     }
   }
 
@@ -174,6 +178,12 @@ Revision Snapshot::TrustShardRevision(const std::string& store,
                                       const std::string& fingerprint) const {
   const TrustShard* shard = FindShard(*this, store, fingerprint);
   return shard == nullptr ? 0 : shard->modified;
+}
+
+const Versioned<TombstoneRecord>* Snapshot::Tombstone(const std::string& store,
+                                                      const std::string& fingerprint) const {
+  const auto row = tombstones.find(store + "/" + fingerprint);
+  return row == tombstones.end() ? nullptr : &row->second;
 }
 
 std::size_t Snapshot::TrustEntryCount() const {

@@ -51,6 +51,8 @@ struct Snapshot {
   std::shared_ptr<const std::unordered_map<std::string, std::shared_ptr<const StoredCertificate>>>
       certificates;
   std::map<std::string, std::shared_ptr<const TrustStore>> trust;  // by store
+  std::map<std::string, Versioned<TombstoneRecord>> tombstones;    // by "store/fingerprint"
+  std::map<std::string, Versioned<SettingRecord>> settings;        // by name
 
   const IdentityVersion* Current(const std::string& purpose) const;
   const x509::Certificate* Certificate(const std::string& fingerprint) const;
@@ -58,6 +60,9 @@ struct Snapshot {
                                      const std::string& fingerprint) const;
   // Of the shard in which the entry lies or would lie; 0: there is none.
   Revision TrustShardRevision(const std::string& store, const std::string& fingerprint) const;
+  // Of an entry that was deleted, or null.
+  const Versioned<TombstoneRecord>* Tombstone(const std::string& store,
+                                              const std::string& fingerprint) const;
   std::size_t TrustEntryCount() const;
   // Anchors and intermediates of a store, for chain checks. The view refers to `self`, which it
   // keeps alive.

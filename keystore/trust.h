@@ -1,9 +1,10 @@
-// Changes to trust stores.
+// Changes to what the cluster shares: trust stores and settings.
 #pragma once
 
 #include "keystore/committer.h"
 #include "keystore/operation.h"
-#include "keystore/plan.h"
+#include "keystore/plan_deletion.h"
+#include "keystore/settings.h"
 
 namespace signet::keystore {
 
@@ -15,12 +16,23 @@ class Trust {
         const Clock& clock)
       : catalogue_(catalogue), names_(names), state_(state), committer_(committer), clock_(clock) {}
 
-  // SPEC C5, C5a. All or nothing; errors of PlanTrustUpload.
-  Result<ChangeResult> Upload(Operation& operation, const std::string& store,
-                              const std::vector<TrustUploadPart>& parts,
-                              std::optional<x509::EntryKind> as);
+  // Each carries out the plan of its kind (plan_trust.h, plan_deletion.h, settings.h), if `wanted`
+  // is its hash or absent, and answers with that plan's errors.
+  Result<ChangeResult> Upload(Operation& operation, const TrustUploadRequest& request,
+                              const std::optional<std::string>& wanted);
+  Result<ChangeResult> Delete(Operation& operation, const TrustDeleteRequest& request,
+                              const std::optional<std::string>& wanted);
+  Result<ChangeResult> Undelete(Operation& operation, const std::string& store,
+                                const std::string& id, const std::optional<std::string>& wanted);
+  Result<ChangeResult> Set(Operation& operation, const std::string& setting,
+                           const std::string& value, const std::optional<std::string>& wanted);
+  // What the planners may see now.
+  PlanInput Input() const { return {catalogue_, names_, state_.Now(), clock_.Now()}; }
 
  private:
+  Result<ChangeResult> Finish(Operation& operation, const std::string& method, const Plan& plan,
+                              std::string detail, Transaction transaction, ChangeResult result);
+
   const Catalogue& catalogue_;
   const NodeNames& names_;
   State& state_;

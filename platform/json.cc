@@ -134,13 +134,6 @@ std::string WireName(const char* member) {
 
 namespace {
 
-// Boost.JSON decodes strings with escapes on the stack, 4 KiB at a time; a PIN or a key among them
-// would stay there.
-[[gnu::noinline]] void WipeStackBelow() {
-  char used[16384];
-  Wipe(used, sizeof used);
-}
-
 [[gnu::noinline]] Result<json::value> Parse(std::string_view text, JsonLimits limits,
                                             json::storage_ptr storage) {
   if (text.size() > limits.max_bytes) {
@@ -173,6 +166,7 @@ namespace {
 
 Result<json::value> ParseJson(std::string_view text, JsonLimits limits, json::storage_ptr storage) {
   auto value = Parse(text, limits, std::move(storage));
+  // Boost.JSON decodes strings with escapes on the stack, 4 KiB at a time.
   WipeStackBelow();
   return value;
 }

@@ -12,6 +12,11 @@ void Wipe(void* data, std::size_t size) noexcept {
   if (data != nullptr && size != 0) OPENSSL_cleanse(data, size);
 }
 
+[[gnu::noinline]] void WipeStackBelow() {
+  char used[16384];
+  Wipe(used, sizeof used);
+}
+
 void InitialiseSecretMemory(std::size_t bytes) {
   if (CRYPTO_secure_malloc_initialized() != 0) return;
   // 2 means "works, but not locked", 0 "no secure heap": Secrets are then wiped ordinary memory.

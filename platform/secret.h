@@ -11,6 +11,10 @@ namespace signet {
 // Calls OPENSSL_cleanse.
 void Wipe(void* data, std::size_t size) noexcept;
 
+// Overwrites what functions that have returned left on the caller's stack (buffers, saved
+// registers): after anything that handled a PIN or bytes that may hold a private key.
+void WipeStackBelow();
+
 // Sets up OpenSSL's secure heap (locked, guarded, not dumped). Once per process, before the first
 // Secret; where mlock is not permitted Secrets are wiped ordinary memory. `bytes` is a power of
 // two.

@@ -30,14 +30,21 @@ Status CheckToken(hsm::TokenState state) {
 }
 
 // A handler is code of others: what it throws ends here as a defect.
-asio::awaitable<Result<json::value>> Handle(const Method& method, Call call, json::value params) {
+asio::awaitable<Result<json::value>> Handle(const Method& method, const Method::Handler& handler,
+                                            Call call, json::value params) {
   std::string problem;
   try {
-    co_return co_await method.handle(std::move(call), std::move(params));
+    co_return co_await handler(std::move(call), std::move(params));
   } catch (const std::exception& e) {
     problem = e.what();
   }
   co_return InternalError("method " + method.name + " threw: " + problem);
+}
+
+bool IsDryRun(const Method& method, const json::value& params) {
+  if (!method.propose || !params.is_object()) return false;
+  const json::value* asked = params.get_object().if_contains("dryRun");
+  return asked != nullptr && asked->is_bool() && asked->get_bool();
 }
 
 }  // namespace
@@ -82,10 +89,12 @@ asio::awaitable<Result<json::value>> Gate::Invoke(RequestContext context, const 
     }
     co_return error;
   }
-  if (change) co_return co_await Change(std::move(context), *method, std::move(params));
+  const bool dry_run = change && IsDryRun(*method, params);  // a look, not a change
+  if (change && !dry_run) co_return co_await Change(std::move(context), *method, std::move(params));
   Call call;
   call.context = std::move(context);
-  co_return co_await Handle(*method, std::move(call), std::move(params));
+  co_return co_await Handle(*method, dry_run ? method->propose : method->handle, std::move(call),
+                            std::move(params));
 }
 
 asio::awaitable<Result<json::value>> Gate::Change(RequestContext context, const Method& method,
@@ -100,10 +109,12 @@ asio::awaitable<Result<json::value>> Gate::Change(RequestContext context, const 
     Call call;
     call.context = context;
     call.operation = std::move(operation);
-    return Handle(method, std::move(call), std::move(*owned));
+    return Handle(method, method.handle, std::move(call), std::move(*owned));
   };
-  co_return co_await changes_.Run(std::move(context), method.name, std::move(digest),
-                                  std::move(work));
+  Result<json::value> result =
+      co_await changes_.Run(std::move(context), method.name, std::move(digest), std::move(work));
+  WipeStackBelow();  // the request was read and taken apart on this thread
+  co_return result;
 }
 
 }  // namespace signet::rpc

@@ -56,7 +56,11 @@ struct Method {
   bool secret = false;      // the parameters hold a PIN: not even their digest is kept
   std::function<json::value()> input_schema, output_schema;
   // Parameters in (an object), answer out.
-  std::function<boost::asio::awaitable<Result<json::value>>(Call call, json::value params)> handle;
+  using Handler =
+      std::function<boost::asio::awaitable<Result<json::value>>(Call call, json::value params)>;
+  Handler handle;
+  // What the change would do: asked for by the parameter `dryRun`. Empty: it cannot be planned.
+  Handler propose;
 };
 
 struct MethodRow {
@@ -97,6 +101,21 @@ Method MakeMethod(MethodRow row, Handler handler) {
                       Call call, json::value params) {
     return method_internal::Handle<Input, Output, Handler>(shared, std::move(call),
                                                            std::move(params));
+  };
+  return method;
+}
+
+// A change that can be planned: `proposer(Call, Input)` returns awaitable<Result<PlanReport>>.
+template <class Input, class Output, class Handler, class Proposer>
+Method MakePlannedMethod(MethodRow row, Handler handler, Proposer proposer) {
+  Method method = MakeMethod<Input, Output>(std::move(row), std::move(handler));
+  method.output_schema = []() -> json::value {
+    return {{"anyOf", json::array{JsonSchema<Output>(), JsonSchema<keystore::PlanReport>()}}};
+  };
+  method.propose = [shared = std::make_shared<const Proposer>(std::move(proposer))](
+                       Call call, json::value params) {
+    return method_internal::Handle<Input, keystore::PlanReport, Proposer>(shared, std::move(call),
+                                                                          std::move(params));
   };
   return method;
 }

@@ -18,6 +18,23 @@ namespace signet::services::api {
 struct Empty {};
 BOOST_DESCRIBE_STRUCT(Empty, (), ())
 
+// ---- changes that can be planned
+// A change that is asked for with `dry_run` answers with its Plan and does nothing; one that names
+// a plan's hash carries out exactly that plan (PLAN_STALE).
+struct Plannable {
+  std::optional<bool> dry_run;
+  std::optional<std::string> plan;
+};
+BOOST_DESCRIBE_STRUCT(Plannable, (), (dry_run, plan))
+using Plan = keystore::PlanReport;
+
+// Findings that are overridden, and why; an administrator's privilege.
+struct Forcible : Plannable {
+  std::optional<std::vector<std::string>> force;
+  std::optional<std::string> reason;
+};
+BOOST_DESCRIBE_STRUCT(Forcible, (Plannable), (force, reason))
+
 // ---- lists are paged
 // -------------------------------------------------------------------------------------------------------
 struct PageRequest {
@@ -58,31 +75,36 @@ struct CertificateInfo {
   std::optional<std::string> key;  // "rsa:2048"
   std::string trust_store;
   std::vector<std::string> services;
-  std::optional<std::string> key_uri;  // RFC 7512
-  bool previous = false;               // a former certificate is kept for a rollback
+  std::optional<std::string> key_uri;     // RFC 7512
+  std::optional<std::int64_t> days_left;  // of the whole chain; negative: over
+  std::vector<std::string> uncovered;     // names that it should have and has not
+  std::vector<Finding> warnings;          // UNCOVERED_NAMES, SELF_SIGNED_LINK (W4), CHAIN_BROKEN
+  bool previous = false;                  // a former certificate is kept for a rollback
+  std::optional<WallTime> previous_until;
 };
 BOOST_DESCRIBE_STRUCT(CertificateInfo, (),
                       (purpose, node, state, class_, subject, issuer, serial, fingerprint,
-                       not_before, not_after, sans, key, trust_store, services, key_uri, previous))
+                       not_before, not_after, sans, key, trust_store, services, key_uri, days_left,
+                       uncovered, warnings, previous, previous_until))
 
 struct PurposeRequest {
   std::string purpose;
 };
 BOOST_DESCRIBE_STRUCT(PurposeRequest, (), (purpose))
 
-struct GenerateRequest {
+struct GenerateRequest : Plannable {
   std::string purpose;
   std::optional<std::string>
       distribution;  // this node's name (default) or, for a CSR, "multi-server"
   std::optional<std::string> key, hash;
   std::optional<std::int64_t> validity_days;  // self-signed only; 1 to 7300, default 1825
-  std::optional<std::string> common_name, organization, organizational_unit, locality, state,
-      country;
+  std::optional<std::string> common_name, parent_domain, organization, organizational_unit,
+      locality, state, country;
   std::optional<std::vector<std::string>> sans;  // "DNS:…", "IP:…", …
 };
-BOOST_DESCRIBE_STRUCT(GenerateRequest, (),
-                      (purpose, distribution, key, hash, validity_days, common_name, organization,
-                       organizational_unit, locality, state, country, sans))
+BOOST_DESCRIBE_STRUCT(GenerateRequest, (Plannable),
+                      (purpose, distribution, key, hash, validity_days, common_name, parent_domain,
+                       organization, organizational_unit, locality, state, country, sans))
 
 struct DownloadRequest {
   std::string purpose;                // certificate.download; csr.download takes `id` or `purpose`
@@ -98,12 +120,24 @@ struct Download {
 };
 BOOST_DESCRIBE_STRUCT(Download, (), (name, format, encoding, content))
 
-struct UploadRequest {
+struct UploadItem {
   std::string purpose;
   WipedString pem;
-  std::optional<bool> with_chain;  // store the upload's CA certificates in the trust store first
 };
-BOOST_DESCRIBE_STRUCT(UploadRequest, (), (purpose, pem, with_chain))
+BOOST_DESCRIBE_STRUCT(UploadItem, (), (purpose, pem))
+
+struct UploadRequest : Forcible {
+  std::optional<std::string> purpose;  // with `pem`: one certificate
+  std::optional<WipedString> pem;
+  std::optional<std::vector<UploadItem>> uploads;  // or several, all or none
+  std::optional<bool> with_chain;  // store the uploads' CA certificates in the trust store first
+};
+BOOST_DESCRIBE_STRUCT(UploadRequest, (Forcible), (purpose, pem, uploads, with_chain))
+
+struct RollbackRequest : Forcible {
+  std::string purpose;
+};
+BOOST_DESCRIBE_STRUCT(RollbackRequest, (Forcible), (purpose))
 
 // Any change answers with this.
 using Change = keystore::ChangeResult;
@@ -135,21 +169,31 @@ BOOST_DESCRIBE_STRUCT(CsrDownloadRequest, (), (id, purpose, format))
 // ------------------------------------------------------------------------------------------------------------
 struct TrustListRequest {
   std::optional<std::string> store;
+  std::optional<std::string> kind;         // anchor | intermediate | pinned | ocsp-responder
+  std::optional<std::string> starts_with;  // of subject's common name or fingerprint, any case
+  std::optional<bool> expired, self_signed, unused;  // only those (true), only the others (false)
+  std::optional<bool> deleted;                       // tombstones instead of entries
   std::optional<std::int64_t> limit;
   std::optional<std::string> cursor;
 };
-BOOST_DESCRIBE_STRUCT(TrustListRequest, (), (store, limit, cursor))
+BOOST_DESCRIBE_STRUCT(TrustListRequest, (),
+                      (store, kind, starts_with, expired, self_signed, unused, deleted, limit,
+                       cursor))
 
 struct TrustInfo {
   std::string store, id, kind, subject, issuer, serial;
   WallTime not_before{}, not_after{};
   std::string key, description, origin;
   WallTime added{};
-  std::optional<std::string> pem;  // trust.show only
+  std::optional<std::string> deleted_by, delete_reason;  // of a tombstone
+  std::optional<WallTime> deleted;
+  std::optional<std::vector<std::string>> used_by;  // trust.show only: "tomcat (current)"
+  std::optional<std::string> pem;                   // trust.show only
 };
 BOOST_DESCRIBE_STRUCT(TrustInfo, (),
                       (store, id, kind, subject, issuer, serial, not_before, not_after, key,
-                       description, origin, added, pem))
+                       description, origin, added, deleted_by, delete_reason, deleted, used_by,
+                       pem))
 
 struct TrustShowRequest {
   std::string store, id;
@@ -162,17 +206,43 @@ struct TrustUploadItem {
 };
 BOOST_DESCRIBE_STRUCT(TrustUploadItem, (), (pem, description, predecessor))
 
-struct TrustUploadRequest {
+struct TrustUploadRequest : Plannable {
   std::string store;
   std::vector<TrustUploadItem> certificates;  // each may hold several PEM blocks; any order
   std::optional<std::string> as;              // pinned | ocsp-responder
+  std::optional<bool> undelete;               // what was deleted may come back
 };
-BOOST_DESCRIBE_STRUCT(TrustUploadRequest, (), (store, certificates, as))
+BOOST_DESCRIBE_STRUCT(TrustUploadRequest, (Plannable), (store, certificates, as, undelete))
+
+struct TrustDeleteRequest : Forcible {
+  std::string store, id;
+};
+BOOST_DESCRIBE_STRUCT(TrustDeleteRequest, (Forcible), (store, id))
+
+struct TrustUndeleteRequest : Plannable {
+  std::string store, id;
+};
+BOOST_DESCRIBE_STRUCT(TrustUndeleteRequest, (Plannable), (store, id))
 
 struct TrustDownloadRequest {
   std::string store;
 };
 BOOST_DESCRIBE_STRUCT(TrustDownloadRequest, (), (store))
+
+// ---- settings
+struct SettingInfo {
+  std::string name, value, default_value, summary;
+  std::vector<std::string> choices;
+};
+BOOST_DESCRIBE_STRUCT(SettingInfo, (), (name, value, default_value, summary, choices))
+struct SettingRequest {
+  std::string name;
+};
+BOOST_DESCRIBE_STRUCT(SettingRequest, (), (name))
+struct SettingSetRequest : Plannable {
+  std::string name, value;
+};
+BOOST_DESCRIBE_STRUCT(SettingSetRequest, (Plannable), (name, value))
 
 // ---- token and keys
 // ----------------------------------------------------------------------------------------------------------

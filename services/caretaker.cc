@@ -13,6 +13,8 @@ namespace signet::services {
 namespace {
 
 constexpr Duration kProbeInterval = std::chrono::seconds(2);
+constexpr std::uint64_t kRetireRounds =
+    300;  // former certificates whose days are over: every ten minutes
 constexpr std::uint64_t kReconcileRounds = 30;  // tokens are compared with records once a minute
 constexpr Duration kPollInterval = std::chrono::milliseconds(100);
 constexpr std::chrono::minutes kClockTolerance(5);
@@ -71,6 +73,7 @@ boost::asio::awaitable<void> Caretaker::Run() {
       co_await MakeMissing();
       // What was recovered may have been warned of.
       const bool moved = Progress().recovered != recovered;
+      if (rounds % kRetireRounds == 0) co_await Retire();
       if (!Ready() || moved || rounds++ % kReconcileRounds == 0) co_await Reconcile();
     }
     if (!std::exchange(state_checked, true)) co_await CheckState();
@@ -200,6 +203,27 @@ boost::asio::awaitable<void> Caretaker::MakeMissing() {
   }
   std::lock_guard lock(mutex_);
   progress_.clear();
+}
+
+boost::asio::awaitable<void> Caretaker::Retire() {
+  if (keystore::PlanRetire(parts_.identities.Input()).purposes.empty()) co_return;
+  Changes::Work work = [this](std::shared_ptr<keystore::Operation> operation)
+      -> boost::asio::awaitable<Result<json::value>> {
+    auto job = [&identities = parts_.identities, operation] {
+      return identities.Retire(*operation);
+    };
+    Result<keystore::ChangeResult> retired =
+        co_await RunOn(parts_.change_lane, std::move(job), kWorkLimit);
+    if (!retired) co_return std::move(retired).error();
+    co_return ToJson(retired.value());
+  };
+  RequestContext context = BootContext();
+  Result<json::value> retired = co_await parts_.changes.Run(
+      std::move(context), "certificate.retire", std::string(), std::move(work));
+  if (!retired) {
+    Log(LogLevel::kError,
+        "former certificates could not be retired: " + retired.error().ToString());
+  }
 }
 
 boost::asio::awaitable<void> Caretaker::Reconcile() {

@@ -62,6 +62,7 @@ class Caretaker {
   boost::asio::awaitable<void> RecoverLeftovers();
   boost::asio::awaitable<Status> RecoverOne(keystore::JournalEntry entry);
   boost::asio::awaitable<void> MakeMissing();
+  boost::asio::awaitable<void> Retire();
   boost::asio::awaitable<void> Reconcile();
   std::vector<const keystore::Purpose*> Wanted() const;
 

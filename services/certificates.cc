@@ -1,7 +1,11 @@
 #include "services/certificates.h"
 
+#include <algorithm>
+
+#include "keystore/settings.h"
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
+#include "services/forcing.h"
 #include "services/paging.h"
 
 namespace signet::services {
@@ -28,6 +32,8 @@ keystore::IdentityRequest ToIdentityRequest(api::GenerateRequest request) {
   out.key = std::move(request.key);
   out.hash = std::move(request.hash);
   out.validity_days = request.validity_days;
+  out.parent_domain = std::move(request.parent_domain);
+  out.plan = std::move(request.plan);
   out.subject.common_name = request.common_name.value_or("");
   out.subject.organization = request.organization.value_or("");
   out.subject.organizational_unit = request.organizational_unit.value_or("");
@@ -71,8 +77,44 @@ std::string StemOf(const keystore::Catalogue& catalogue, const std::string& purp
 
 }  // namespace
 
-api::CertificateInfo Certificates::Describe(const keystore::Snapshot& snapshot,
+// What needs attention although the certificate is in place: the end of the whole chain, names that
+// it lacks, a self-signed one on a link to others (SPEC W4).
+void Certificates::Judge(const keystore::PlanInput& in, const keystore::Purpose& purpose,
+                         const keystore::IdentityVersion& current,
+                         api::CertificateInfo& info) const {
+  WallTime end = *info.not_after;
+  for (const std::string& fingerprint : current.chain) {
+    const keystore::x509::Certificate* issuer = in.snapshot->Certificate(fingerprint);
+    if (issuer == nullptr || in.snapshot->TrustEntry(purpose.trust_store, fingerprint) == nullptr) {
+      info.warnings.push_back({Severity::kWarning, "CHAIN_BROKEN",
+                               "an issuer of its chain is not in " + purpose.trust_store +
+                                   " any more: upload the CA chain again",
+                               fingerprint});
+    }
+    if (issuer != nullptr) end = std::min(end, issuer->fields().not_after);
+  }
+  info.days_left = std::chrono::floor<std::chrono::days>(end - in.now).count();
+  info.uncovered = keystore::UncoveredNames(in, purpose);
+  std::string names;
+  for (const std::string& name : info.uncovered) names += (names.empty() ? "" : ", ") + name;
+  if (!names.empty()) {
+    info.warnings.push_back(
+        {Severity::kWarning, "UNCOVERED_NAMES",
+         "the certificate does not name " + names + ": 'signet csr generate " + purpose.name + "'",
+         current.certificate});
+  }
+  if (purpose.federation_link && current.chain.empty()) {
+    info.warnings.push_back({Severity::kWarning, "SELF_SIGNED_LINK",
+                             "it serves links to other clusters or domains, where a CA-signed "
+                             "certificate belongs: 'signet csr generate " +
+                                 purpose.name + "'",
+                             current.certificate});
+  }
+}
+
+api::CertificateInfo Certificates::Describe(const keystore::PlanInput& in,
                                             const keystore::Purpose& purpose) const {
+  const keystore::Snapshot& snapshot = *in.snapshot;
   api::CertificateInfo info;
   info.purpose = purpose.name;
   info.node = names_.node;
@@ -83,6 +125,7 @@ api::CertificateInfo Certificates::Describe(const keystore::Snapshot& snapshot,
   if (row == snapshot.identities.end() || !row->second.value.current) return info;
   const keystore::IdentityVersion& current = *row->second.value.current;
   info.previous = row->second.value.previous.has_value();
+  info.previous_until = keystore::RollbackUntil(in, purpose.name);
   info.key_uri =
       token_uri_ + ";id=" + PercentEncode(HexDecode(current.key.id).value()) + ";type=private";
   info.key = current.key.spec;
@@ -101,23 +144,24 @@ api::CertificateInfo Certificates::Describe(const keystore::Snapshot& snapshot,
   info.not_before = fields.not_before;
   info.not_after = fields.not_after;
   info.sans = fields.sans;
+  Judge(in, purpose, current, info);
   return info;
 }
 
 Result<api::Page<api::CertificateInfo>> Certificates::List(const api::PageRequest& request) const {
-  const auto snapshot = state_.Now();
+  const keystore::PlanInput in = identities_.Input();
   std::map<std::string, const keystore::Purpose*> rows;  // by place in the catalogue, two digits
   for (const keystore::Purpose& purpose : catalogue_.purposes) {
     if (purpose.internal || (purpose.publisher_only && !names_.publisher)) continue;
     rows[std::to_string(10 + rows.size())] = &purpose;
   }
-  auto describe = [&](const keystore::Purpose* purpose) { return Describe(*snapshot, *purpose); };
+  auto describe = [&](const keystore::Purpose* purpose) { return Describe(in, *purpose); };
   return MakePage<api::Page<api::CertificateInfo>>(rows, request.limit, request.cursor, describe);
 }
 
 Result<api::CertificateInfo> Certificates::Show(const std::string& name) const {
   SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, name));
-  return Describe(*state_.Now(), *purpose);
+  return Describe(identities_.Input(), *purpose);
 }
 
 Result<api::Download> Certificates::Download(const api::DownloadRequest& request) const {
@@ -151,13 +195,74 @@ boost::asio::awaitable<Result<api::Change>> Certificates::Generate(
   co_return co_await RunOn(changes_, std::move(job), context.limit);
 }
 
+boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeGenerate(
+    RequestContext context, api::GenerateRequest request) {
+  auto job = [this, wanted = ToIdentityRequest(std::move(request))] {
+    return identities_.ProposeSelfSigned(wanted);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+namespace {
+
+// The request owns the texts to which the parts refer.
+Result<keystore::UploadRequest> ToUpload(const RequestContext& context,
+                                         const api::UploadRequest& request) {
+  keystore::UploadRequest out;
+  const bool one = request.purpose && request.pem;
+  if (one == request.uploads.has_value() || (!one && (request.purpose || request.pem))) {
+    return MakeError(Kind::kUsage, "PARAMETER_INVALID",
+                     "give a purpose and its certificate, or a list of them",
+                     "Name 'purpose' and 'pem', or 'uploads'.");
+  }
+  if (one) out.parts.push_back({*request.purpose, *request.pem});
+  for (const api::UploadItem& item : request.uploads.value_or(std::vector<api::UploadItem>()))
+    out.parts.push_back({item.purpose, {}});
+  for (std::size_t i = 0; request.uploads && i < request.uploads->size(); ++i)
+    out.parts[i].text = (*request.uploads)[i].pem;
+  out.with_chain = request.with_chain.value_or(false);
+  SIGNET_TRY(out.overrides, OverridesOf(context, request));
+  return out;
+}
+
+}  // namespace
+
 boost::asio::awaitable<Result<api::Change>> Certificates::Upload(
     RequestContext context, std::shared_ptr<keystore::Operation> operation,
     api::UploadRequest request) {
   auto shared = std::make_shared<const api::UploadRequest>(std::move(request));
-  auto job = [this, operation, shared] {
-    return identities_.Upload(*operation, shared->purpose, shared->pem,
-                              shared->with_chain.value_or(false));
+  SIGNET_CO_TRY(keystore::UploadRequest wanted, ToUpload(context, *shared));
+  auto job = [this, operation, shared, wanted = std::move(wanted)] {
+    return identities_.Upload(*operation, wanted, shared->plan);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeUpload(RequestContext context,
+                                                                      api::UploadRequest request) {
+  auto shared = std::make_shared<const api::UploadRequest>(std::move(request));
+  SIGNET_CO_TRY(keystore::UploadRequest wanted, ToUpload(context, *shared));
+  auto job = [this, shared, wanted = std::move(wanted)] {
+    return identities_.ProposeUpload(wanted);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Change>> Certificates::Rollback(
+    RequestContext context, std::shared_ptr<keystore::Operation> operation,
+    api::RollbackRequest request) {
+  SIGNET_CO_TRY(keystore::Overrides overrides, OverridesOf(context, request));
+  auto job = [this, operation, request = std::move(request), overrides = std::move(overrides)] {
+    return identities_.Rollback(*operation, request.purpose, overrides, request.plan);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeRollback(
+    RequestContext context, api::RollbackRequest request) {
+  SIGNET_CO_TRY(keystore::Overrides overrides, OverridesOf(context, request));
+  auto job = [this, request = std::move(request), overrides = std::move(overrides)] {
+    return identities_.ProposeRollback(request.purpose, overrides);
   };
   co_return co_await RunOn(changes_, std::move(job), context.limit);
 }
@@ -209,6 +314,14 @@ boost::asio::awaitable<Result<api::Change>> Certificates::GenerateCsr(
     api::GenerateRequest request) {
   auto job = [this, operation, wanted = ToIdentityRequest(std::move(request))] {
     return identities_.GenerateCsr(*operation, wanted);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeCsr(RequestContext context,
+                                                                   api::GenerateRequest request) {
+  auto job = [this, wanted = ToIdentityRequest(std::move(request))] {
+    return identities_.ProposeCsr(wanted);
   };
   co_return co_await RunOn(changes_, std::move(job), context.limit);
 }

@@ -37,6 +37,20 @@ class Certificates {
                                                      std::shared_ptr<keystore::Operation> operation,
                                                      api::UploadRequest request);
 
+  boost::asio::awaitable<Result<api::Change>> Rollback(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::RollbackRequest request);
+
+  // What the changes would do.
+  boost::asio::awaitable<Result<api::Plan>> ProposeGenerate(RequestContext context,
+                                                            api::GenerateRequest request);
+  boost::asio::awaitable<Result<api::Plan>> ProposeUpload(RequestContext context,
+                                                          api::UploadRequest request);
+  boost::asio::awaitable<Result<api::Plan>> ProposeRollback(RequestContext context,
+                                                            api::RollbackRequest request);
+  boost::asio::awaitable<Result<api::Plan>> ProposeCsr(RequestContext context,
+                                                       api::GenerateRequest request);
+
   Result<api::Page<api::CsrInfo>> ListCsrs(const api::PageRequest& request) const;
   Result<api::CsrInfo> ShowCsr(const std::string& id) const;
   Result<api::Download> DownloadCsr(const api::CsrDownloadRequest& request) const;
@@ -48,8 +62,10 @@ class Certificates {
       api::IdRequest request);
 
  private:
-  api::CertificateInfo Describe(const keystore::Snapshot& snapshot,
+  api::CertificateInfo Describe(const keystore::PlanInput& in,
                                 const keystore::Purpose& purpose) const;
+  void Judge(const keystore::PlanInput& in, const keystore::Purpose& purpose,
+             const keystore::IdentityVersion& current, api::CertificateInfo& info) const;
 
   const keystore::Catalogue& catalogue_;
   const keystore::NodeNames& names_;

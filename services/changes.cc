@@ -126,6 +126,7 @@ boost::asio::awaitable<Result<json::value>> Changes::Run(RequestContext context,
 
   auto operation = std::make_shared<keystore::Operation>();
   operation->id = entry.id;
+  operation->actor = origin.actor;
   Result<json::value> result = co_await work(operation);
   // A wait that ended does not end the work: what it left is for recovery, which asks the store how
   // it ended.

@@ -25,6 +25,20 @@ class TrustStores {
   boost::asio::awaitable<Result<api::Change>> Upload(RequestContext context,
                                                      std::shared_ptr<keystore::Operation> operation,
                                                      api::TrustUploadRequest request);
+  // SPEC C9, B5: leaves a tombstone; Undelete takes it back while the undo window lasts.
+  boost::asio::awaitable<Result<api::Change>> Delete(RequestContext context,
+                                                     std::shared_ptr<keystore::Operation> operation,
+                                                     api::TrustDeleteRequest request);
+  boost::asio::awaitable<Result<api::Change>> Undelete(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::TrustUndeleteRequest request);
+
+  // What the changes would do.
+  boost::asio::awaitable<Result<api::Plan>> ProposeUpload(RequestContext context,
+                                                          api::TrustUploadRequest request);
+  Result<api::Plan> ProposeDelete(const RequestContext& context,
+                                  const api::TrustDeleteRequest& request) const;
+  Result<api::Plan> ProposeUndelete(const api::TrustUndeleteRequest& request) const;
 
  private:
   const keystore::Catalogue& catalogue_;

@@ -18,6 +18,7 @@
 #include "services/caretaker.h"
 #include "services/certificates.h"
 #include "services/keys.h"
+#include "services/settings.h"
 #include "services/trust_stores.h"
 
 namespace signet::tools {
@@ -61,6 +62,7 @@ struct Appliance::Parts {
   std::unique_ptr<services::TrustStores> trust_stores;
   std::unique_ptr<services::Keys> keys;
   std::unique_ptr<services::Audit> audit;
+  std::unique_ptr<services::Settings> settings;
   asio::io_context loop{1};
   std::unique_ptr<rpc::Server> server;
   std::mutex
@@ -161,6 +163,7 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   trust_stores = std::make_unique<services::TrustStores>(catalogue, *state, *trust, store_lane);
   keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
   audit = std::make_unique<services::Audit>(*log, store_lane);
+  settings = std::make_unique<services::Settings>(*trust, store_lane);
 }
 
 Status Appliance::Parts::OpenServer() {
@@ -183,8 +186,8 @@ Status Appliance::Parts::OpenServer() {
   view.ready = [this] {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
-  rpc::Services services{*certificates, *trust_stores, *keys, *audit,
-                         [this] { return Describe(); }};
+  rpc::Services services{*certificates, *trust_stores, *keys,
+                         *audit,        *settings,     [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));

@@ -30,6 +30,7 @@ MethodTable AllMethods(const Services& services) {
   AddApplianceMethods(table, services);
   AddCertificateMethods(table, services.certificates);
   AddTrustMethods(table, services.trust);
+  AddSettingMethods(table, services.settings);
   AddKeyMethods(table, services.keys);
   return table;
 }

@@ -8,12 +8,15 @@ namespace api = services::api;
 namespace {
 
 void AddCsrMethods(MethodTable& table, services::Certificates& certificates) {
-  table.Add(MakeMethod<api::GenerateRequest, api::Change>(
+  table.Add(MakePlannedMethod<api::GenerateRequest, api::Change>(
       {"csr.generate", "Makes a key in the token and a CSR for a purpose.", Access::kOperate,
        TokenNeed::kOperational, Effect::kChange},
       [&certificates](Call call, api::GenerateRequest request) {
         return certificates.GenerateCsr(std::move(call.context), std::move(call.operation),
                                         std::move(request));
+      },
+      [&certificates](Call call, api::GenerateRequest request) {
+        return certificates.ProposeCsr(std::move(call.context), std::move(request));
       }));
   table.Add(MakeMethod<api::PageRequest, api::Page<api::CsrInfo>>(
       {"csr.list", "CSRs that wait for a certificate, oldest first.", Access::kRead},
@@ -53,25 +56,43 @@ void AddCertificateMethods(MethodTable& table, services::Certificates& certifica
       [&certificates](Call, api::PurposeRequest request) {
         return AtOnce(certificates.Show(request.purpose));
       }));
-  table.Add(MakeMethod<api::GenerateRequest, api::Change>(
+  table.Add(MakePlannedMethod<api::GenerateRequest, api::Change>(
       {"certificate.generate",
        "Makes a key in the token and a self-signed certificate that replaces the current one.",
        Access::kOperate, TokenNeed::kOperational, Effect::kChange},
       [&certificates](Call call, api::GenerateRequest request) {
         return certificates.Generate(std::move(call.context), std::move(call.operation),
                                      std::move(request));
+      },
+      [&certificates](Call call, api::GenerateRequest request) {
+        return certificates.ProposeGenerate(std::move(call.context), std::move(request));
       }));
   table.Add(MakeMethod<api::DownloadRequest, api::Download>(
       {"certificate.download", "The current certificate of a purpose as a file.", Access::kRead},
       [&certificates](Call, api::DownloadRequest request) {
         return AtOnce(certificates.Download(request));
       }));
-  table.Add(MakeMethod<api::UploadRequest, api::Change>(
-      {"certificate.upload", "Takes in the certificate that a CA signed for a pending CSR.",
+  table.Add(MakePlannedMethod<api::UploadRequest, api::Change>(
+      {"certificate.upload",
+       "Takes in certificates that a CA signed for pending CSRs: one, or several, all or none.",
        Access::kOperate, TokenNeed::kOperational, Effect::kChange},
       [&certificates](Call call, api::UploadRequest request) {
         return certificates.Upload(std::move(call.context), std::move(call.operation),
                                    std::move(request));
+      },
+      [&certificates](Call call, api::UploadRequest request) {
+        return certificates.ProposeUpload(std::move(call.context), std::move(request));
+      }));
+  table.Add(MakePlannedMethod<api::RollbackRequest, api::Change>(
+      {"certificate.rollback",
+       "Puts the former certificate of a purpose back in place; the same again goes forward.",
+       Access::kOperate, TokenNeed::kOperational, Effect::kChange},
+      [&certificates](Call call, api::RollbackRequest request) {
+        return certificates.Rollback(std::move(call.context), std::move(call.operation),
+                                     std::move(request));
+      },
+      [&certificates](Call call, api::RollbackRequest request) {
+        return certificates.ProposeRollback(std::move(call.context), std::move(request));
       }));
   AddCsrMethods(table, certificates);
 }

@@ -10,6 +10,7 @@ namespace signet::services {
 class Audit;
 class Certificates;
 class Keys;
+class Settings;
 class TrustStores;
 }  // namespace signet::services
 
@@ -20,6 +21,7 @@ struct Services {
   services::TrustStores& trust;
   services::Keys& keys;
   services::Audit& audit;
+  services::Settings& settings;
   std::function<services::api::StatusAnswer()> status;  // never blocks
 };
 
@@ -28,6 +30,7 @@ MethodTable AllMethods(const Services& services);
 
 void AddCertificateMethods(MethodTable& table, services::Certificates& certificates);
 void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
+void AddSettingMethods(MethodTable& table, services::Settings& settings);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
 void AddApplianceMethods(MethodTable& table, const Services& services);
 

@@ -17,11 +17,33 @@ void AddTrustMethods(MethodTable& table, services::TrustStores& trust) {
       [&trust](Call, api::TrustDownloadRequest request) {
         return AtOnce(trust.Download(request));
       }));
-  table.Add(MakeMethod<api::TrustUploadRequest, api::Change>(
+  table.Add(MakePlannedMethod<api::TrustUploadRequest, api::Change>(
       {"trust.upload", "Stores a CA chain (any order, all or nothing) or a pinned certificate.",
        Access::kOperate, TokenNeed::kNone, Effect::kChange},
       [&trust](Call call, api::TrustUploadRequest request) {
         return trust.Upload(std::move(call.context), std::move(call.operation), std::move(request));
+      },
+      [&trust](Call call, api::TrustUploadRequest request) {
+        return trust.ProposeUpload(std::move(call.context), std::move(request));
+      }));
+  table.Add(MakePlannedMethod<api::TrustDeleteRequest, api::Change>(
+      {"trust.delete", "Takes an entry out of a trust store and keeps it from coming back.",
+       Access::kAdminister, TokenNeed::kNone, Effect::kChange},
+      [&trust](Call call, api::TrustDeleteRequest request) {
+        return trust.Delete(std::move(call.context), std::move(call.operation), std::move(request));
+      },
+      [&trust](Call call, api::TrustDeleteRequest request) {
+        return AtOnce(trust.ProposeDelete(call.context, request));
+      }));
+  table.Add(MakePlannedMethod<api::TrustUndeleteRequest, api::Change>(
+      {"trust.undelete", "Brings a deleted entry back while the undo window lasts.",
+       Access::kAdminister, TokenNeed::kNone, Effect::kChange},
+      [&trust](Call call, api::TrustUndeleteRequest request) {
+        return trust.Undelete(std::move(call.context), std::move(call.operation),
+                              std::move(request));
+      },
+      [&trust](Call, api::TrustUndeleteRequest request) {
+        return AtOnce(trust.ProposeUndelete(request));
       }));
 }
 

@@ -20,11 +20,11 @@ class IdentitiesTest : public IdentitiesWorld {
     Trust trust(catalogue, names, *state, *committer, *token.clock);
     const std::string chain = ca.Issuer("root") + ca.Issuer("intermediate");
     Operation operation = Next();
-    Done(trust.Upload(operation, "cup-trust", {{chain, "", ""}}, {}));
+    Done(trust.Upload(operation, {"cup-trust", {{chain, "", ""}}, {}, false}, {}));
   }
   Result<ChangeResult> Upload(const std::string& pem) {
     Operation operation = Next();
-    return identities->Upload(operation, "cup-ECDSA", pem, false);
+    return identities->Upload(operation, {{{"cup-ECDSA", pem}}, false, {}}, {});
   }
 
   signet::testing::TestCa ca;

@@ -18,7 +18,7 @@ class UploadTest : public ::testing::Test {
   // The refusal of an upload; it always says what to do, and its word is that of the first error.
   Error Refused(const std::string& pem, const std::string& purpose = "tomcat-ECDSA",
                 bool with_chain = false) {
-    auto plan = PlanUpload(world.In(), purpose, pem, with_chain);
+    auto plan = PlanUpload(world.In(), {{{purpose, pem}}, with_chain, {}});
     if (plan) {
       ADD_FAILURE() << "planned";
       return {};
@@ -32,10 +32,10 @@ class UploadTest : public ::testing::Test {
     }
     return error;
   }
-  UploadPlan Planned(const std::string& pem, bool with_chain = false) {
-    auto plan = PlanUpload(world.In(), "tomcat-ECDSA", pem, with_chain);
+  UploadItem Planned(const std::string& pem, bool with_chain = false) {
+    auto plan = PlanUpload(world.In(), {{{"tomcat-ECDSA", pem}}, with_chain, {}});
     EXPECT_TRUE(plan) << plan.error().ToString();
-    return plan ? std::move(plan).value() : UploadPlan{};
+    return plan ? plan.value().items.at(0) : UploadItem{};
   }
   void TrustChain() {
     world.AddTrust("tomcat-trust", ca.Issuer("root"));
@@ -50,12 +50,10 @@ class UploadTest : public ::testing::Test {
 TEST_F(UploadTest, CertificateFindsItsCsrByKeyAndItsChainInTheStore) {
   TrustChain();
   world.AddCsr("tomcat-ECDSA", "c2");
-  const UploadPlan plan = Planned(ca.Sign(csr));
+  const UploadItem plan = Planned(ca.Sign(csr));
   EXPECT_EQ(plan.csr.id, "c1");
-  EXPECT_EQ(plan.csr_modified, 7);
   EXPECT_THAT(plan.chain, SizeIs(2));
   EXPECT_THAT(plan.additions, IsEmpty());
-  EXPECT_FALSE(HasErrors(plan.findings));
 }
 
 TEST_F(UploadTest, MissingChainIsNamedAndTheRemedyNamesTheStore) {
@@ -68,7 +66,7 @@ TEST_F(UploadTest, MissingChainIsNamedAndTheRemedyNamesTheStore) {
 
 TEST_F(UploadTest, ChainOfTheUploadIsStoredOnlyWhenAsked) {
   const std::string bundle = ca.Issuer("root") + ca.Sign(csr) + ca.Issuer("intermediate");
-  const UploadPlan plan = Planned(bundle, true);
+  const UploadItem plan = Planned(bundle, true);
   ASSERT_THAT(plan.additions, SizeIs(2));
   EXPECT_EQ(plan.additions[0].kind, x509::EntryKind::kAnchor);
   EXPECT_EQ(plan.additions[1].kind, x509::EntryKind::kIntermediate);
@@ -150,7 +148,7 @@ class TrustUploadTest : public ::testing::Test {
  protected:
   Result<TrustPlan> Plan(const std::vector<TrustUploadPart>& parts,
                          std::optional<x509::EntryKind> as = std::nullopt) {
-    auto plan = PlanTrustUpload(world.In(), "tomcat-trust", parts, as);
+    auto plan = PlanTrustUpload(world.In(), {"tomcat-trust", parts, as, false});
     if (!plan) {
       EXPECT_FALSE(plan.error().remedy.empty()) << plan.error().ToString();
     }
@@ -176,9 +174,10 @@ TEST_F(TrustUploadTest, ChainInAnyOrderIsStoredIssuerFirst) {
 }
 
 TEST_F(TrustUploadTest, StoreIsFoundRegardlessOfCase) {
-  EXPECT_EQ(PlanTrustUpload(world.In(), "Tomcat-Trust", {{root, "", ""}}, {}).value().store,
-            "tomcat-trust");
-  EXPECT_EQ(Word(PlanTrustUpload(world.In(), "../tomcat", {{root, "", ""}}, {})),
+  EXPECT_EQ(
+      PlanTrustUpload(world.In(), {"Tomcat-Trust", {{root, "", ""}}, {}, false}).value().store,
+      "tomcat-trust");
+  EXPECT_EQ(Word(PlanTrustUpload(world.In(), {"../tomcat", {{root, "", ""}}, {}, false})),
             "TRUST_STORE_UNKNOWN");
 }
 

@@ -8,7 +8,8 @@
 
 #include "hsm/key_text.h"
 #include "hsm/token.h"
-#include "keystore/plan.h"
+#include "keystore/plan_key.h"
+#include "keystore/plan_upload.h"
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
 
@@ -94,6 +95,7 @@ class PlanWorld {
     identity.current = IdentityVersion();
     identity.current->certificate = certificate.fingerprint();
     identity.current->key = csr.key;
+    identity.current->distribution = csr.distribution;
     snapshot->identities[csr.purpose] = {identity, 8};
     snapshot->csrs.erase(id);
   }

@@ -93,8 +93,9 @@ TEST_F(CliTest, ATableIsWholeInAPipeAndFitsATerminal) {
   Play(kTwoPages);
   const Ran piped = Signet({"certificate", "list"});
   EXPECT_THAT(piped.out, HasSubstr("PURPOSE"));
-  EXPECT_THAT(piped.out, HasSubstr("2031-11-22 CN=imp1.example.com, O=An organisation with a name "
-                                   "that is long, C=KR\n"));
+  EXPECT_THAT(piped.out,
+              HasSubstr("2031-11-22    - -    CN=imp1.example.com, O=An organisation with a name "
+                        "that is long, C=KR\n"));
   EXPECT_THAT(piped.out, HasSubstr("cup-ECDSA generating"));
 }
 

@@ -11,10 +11,11 @@ namespace signet::tools {
 // A positional argument. `member` is the parameter it becomes; "certificates[].pem" makes one
 // element of an array for each value. Without a member the command's own code reads it.
 struct Argument {
-  enum class Count { kOne, kOptional, kMany };
+  enum class Count { kOne, kOptional, kMany, kAny };
   enum class Source {
     kText,         // the word itself
     kFile,         // the content of the file of that name, - is standard input
+    kPairs,        // PURPOSE FILE PURPOSE FILE…: one element of the array `member` for each pair
     kIdOrPurpose,  // hex of 8 digits and more is an `id`, anything else a `purpose`
   };
   std::string_view name;  // "PURPOSE"

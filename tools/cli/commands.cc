@@ -22,6 +22,7 @@ std::vector<Option> NameOptions(bool self_signed) {
       {"--distribution", "distribution", "NODE",
        "a node's name (default: this node) or multi-server", Type::kText, "multi-server"},
       {"--cn", "commonName", "NAME", "common name"},
+      {"--parent-domain", "parentDomain", "DOMAIN", "named too; of a multi-server common name"},
       {"--san", "sans", "TYPE:VALUE", "a further name, for example DNS:im.example.com; repeatable",
        Type::kList},
       {"--san-file", "sans", "FILE", "further names, one TYPE:VALUE a line", Type::kListFile},
@@ -36,6 +37,21 @@ std::vector<Option> NameOptions(bool self_signed) {
         {"--validity-days", "validityDays", "DAYS", "1 to 7300, default 1825", Type::kInteger});
   }
   return options;
+}
+
+// Of each change that can be planned (SPEC B2), behind its own options.
+std::vector<Option> Plannable(std::vector<Option> options) {
+  options.push_back(
+      {"--dry-run", "dryRun", "", "show the plan and its hash, change nothing", Type::kFlag});
+  options.push_back({"--plan", "plan", "HASH", "carry out exactly this plan, or nothing"});
+  return options;
+}
+
+// The same, where findings can be overridden.
+std::vector<Option> Forcible(std::vector<Option> options) {
+  options.push_back({"--force", "force", "WORD", "override this finding; repeatable", Type::kList});
+  options.push_back({"--reason", "reason", "TEXT", "why; the audit log keeps it"});
+  return Plannable(std::move(options));
 }
 
 Option Format(std::string_view choices) {
@@ -57,6 +73,8 @@ void AddCertificates(std::vector<Command>& table) {
                                {"class", "CLASS"},
                                {"key", "KEY"},
                                {"notAfter", "NOT AFTER", As::kDate},
+                               {"daysLeft", "DAYS", As::kNumber},
+                               {"warnings", "WARN", As::kCount},
                                {"subject", "SUBJECT", As::kText, true}},
                    .rows = "items"});
   table.push_back({.noun = "certificate",
@@ -80,7 +98,10 @@ void AddCertificates(std::vector<Command>& table) {
                                {"keyUri", "key URI"},
                                {"trustStore", "trust store"},
                                {"services", "services"},
-                               {"previous", "rollback kept"}}});
+                               {"daysLeft", "days left (chain)"},
+                               {"uncovered", "names lacking"},
+                               {"previous", "rollback kept"},
+                               {"previousUntil", "rollback until"}}});
   table.push_back(
       {.noun = "certificate",
        .verb = "generate",
@@ -88,7 +109,7 @@ void AddCertificates(std::vector<Command>& table) {
        .summary = "Make a new key and a self-signed certificate in place of the current",
        .examples = "signet certificate generate tomcat --key rsa:3072 --yes",
        .arguments = {kPurpose},
-       .options = NameOptions(true),
+       .options = Plannable(NameOptions(true)),
        .columns = kChange,
        .question = "Replace the certificate of {PURPOSE} by a new self-signed one?"});
   table.push_back({.noun = "certificate",
@@ -105,13 +126,27 @@ void AddCertificates(std::vector<Command>& table) {
        .verb = "upload",
        .method = "certificate.upload",
        .summary = "Install the certificate that a CA made for a pending CSR",
-       .examples = "signet certificate upload tomcat tomcat.pem --with-chain",
+       .examples = "signet certificate upload tomcat tomcat.pem --with-chain\n"
+                   "signet certificate upload tomcat a.pem tomcat-ECDSA b.pem --dry-run",
        .arguments = {kPurpose,
-                     {"FILE", "pem", "PEM file, - is standard input", Count::kOne, Source::kFile}},
-       .options = {{"--with-chain", "withChain", "",
-                    "store the CA certificates in FILE in the trust store first", Type::kFlag}},
+                     {"FILE", "pem", "PEM file, - is standard input", Count::kOne, Source::kFile},
+                     {"MORE", "uploads", "further PURPOSE FILE pairs: all or none", Count::kAny,
+                      Source::kPairs}},
+       .options =
+           Forcible({{"--with-chain", "withChain", "",
+                      "store the CA certificates in FILE in the trust store first", Type::kFlag}}),
        .columns = kChange,
-       .question = "Replace the certificate of {PURPOSE} by {FILE}?"});
+       .question = "Replace the certificate of {PURPOSE} by {FILE} {MORE}?"});
+  table.push_back({.noun = "certificate",
+                   .verb = "rollback",
+                   .method = "certificate.rollback",
+                   .summary = "Go back to a purpose's former certificate; again: forward",
+                   .examples = "signet certificate rollback tomcat --dry-run\n"
+                               "signet certificate rollback tomcat --yes",
+                   .arguments = {kPurpose},
+                   .options = Forcible({}),
+                   .columns = kChange,
+                   .question = "Put the former certificate of {PURPOSE} back in place?"});
 }
 
 void AddCsrs(std::vector<Command>& table) {
@@ -124,7 +159,7 @@ void AddCsrs(std::vector<Command>& table) {
                                "signet csr generate cup-xmpp-ECDSA --key ec:P-384 "
                                "--san DNS:im.example.com",
                    .arguments = {kPurpose},
-                   .options = NameOptions(false),
+                   .options = Plannable(NameOptions(false)),
                    .columns = kChange,
                    .hint = "Fetch it with: signet csr download {csr} -o ./"});
   table.push_back({.noun = "csr",
@@ -175,18 +210,27 @@ void AddCsrs(std::vector<Command>& table) {
 }
 
 void AddTrust(std::vector<Command>& table) {
-  table.push_back({.noun = "trust",
-                   .verb = "list",
-                   .method = "trust.list",
-                   .summary = "The entries of all trust stores or of one",
-                   .examples = "signet trust list tomcat-trust",
-                   .arguments = {{"STORE", "store", "only this one", Count::kOptional}},
-                   .columns = {{"store", "STORE"},
-                               {"id", "ID", As::kDigest},
-                               {"kind", "KIND"},
-                               {"notAfter", "NOT AFTER", As::kDate},
-                               {"subject", "SUBJECT", As::kText, true}},
-                   .rows = "items"});
+  table.push_back(
+      {.noun = "trust",
+       .verb = "list",
+       .method = "trust.list",
+       .summary = "The entries of all trust stores or of one",
+       .examples = "signet trust list tomcat-trust",
+       .arguments = {{"STORE", "store", "only this one", Count::kOptional}},
+       .options = {{"--kind", "kind", "KIND", "only this kind", Type::kText,
+                    "anchor intermediate pinned ocsp-responder"},
+                   {"--starts-with", "startsWith", "TEXT",
+                    "only where common name or id begins so"},
+                   {"--expired", "expired", "", "only expired ones", Type::kFlag},
+                   {"--self-signed", "selfSigned", "", "only self-signed ones", Type::kFlag},
+                   {"--unused", "unused", "", "only those that no identity rests on", Type::kFlag},
+                   {"--deleted", "deleted", "", "what was deleted, instead", Type::kFlag}},
+       .columns = {{"store", "STORE"},
+                   {"id", "ID", As::kDigest},
+                   {"kind", "KIND"},
+                   {"notAfter", "NOT AFTER", As::kDate},
+                   {"subject", "SUBJECT", As::kText, true}},
+       .rows = "items"});
   table.push_back({.noun = "trust",
                    .verb = "show",
                    .method = "trust.show",
@@ -204,7 +248,8 @@ void AddTrust(std::vector<Command>& table) {
                                {"key", "key"},
                                {"description", "description"},
                                {"origin", "origin"},
-                               {"added", "added"}}});
+                               {"added", "added"},
+                               {"usedBy", "used by"}}});
   table.push_back(
       {.noun = "trust",
        .verb = "upload",
@@ -216,14 +261,36 @@ void AddTrust(std::vector<Command>& table) {
        .arguments = {kStore,
                      {"FILE", "certificates[].pem", "PEM files, - is standard input", Count::kMany,
                       Source::kFile}},
-       .options = {{"--description", "certificates[].description", "TEXT",
-                    "once for all files, or once for each", Type::kEach},
-                   {"--predecessor", "certificates[].predecessor", "NAME",
-                    "name of the certificate before it in the chain (its issuer)", Type::kEach},
-                   {"--as", "as", "KIND", "take an end-entity certificate as this", Type::kText,
-                    "pinned ocsp-responder"}},
+       .options =
+           Plannable({{"--description", "certificates[].description", "TEXT",
+                       "once for all files, or once for each", Type::kEach},
+                      {"--predecessor", "certificates[].predecessor", "NAME",
+                       "name of the certificate before it in the chain (its issuer)", Type::kEach},
+                      {"--as", "as", "KIND", "take an end-entity certificate as this", Type::kText,
+                       "pinned ocsp-responder"},
+                      {"--undelete", "undelete", "", "bring back what was deleted", Type::kFlag}}),
        .columns = kChange,
        .question = "Store {FILE} in {STORE}?"});
+  const Argument entry{"ID", "id", "fingerprint, or its beginning, of 'signet trust list'"};
+  table.push_back({.noun = "trust",
+                   .verb = "delete",
+                   .method = "trust.delete",
+                   .summary = "Take an entry out of a trust store, for good",
+                   .examples = "signet trust delete tomcat-trust 3f9a0c1d --dry-run\n"
+                               "signet trust delete tomcat-trust 3f9a0c1d --reason 'CA retired'",
+                   .arguments = {kStore, entry},
+                   .options = Forcible({}),
+                   .columns = kChange,
+                   .question = "Delete {ID} from {STORE}? --dry-run shows who rests on it."});
+  table.push_back({.noun = "trust",
+                   .verb = "undelete",
+                   .method = "trust.undelete",
+                   .summary = "Bring a deleted entry back while the undo window lasts",
+                   .examples = "signet trust list --deleted\n"
+                               "signet trust undelete tomcat-trust 3f9a0c1d",
+                   .arguments = {kStore, entry},
+                   .options = Plannable({}),
+                   .columns = kChange});
   table.push_back({.noun = "trust",
                    .verb = "download",
                    .method = "trust.download",
@@ -231,6 +298,37 @@ void AddTrust(std::vector<Command>& table) {
                    .examples = "signet trust download tomcat-trust -o ./",
                    .arguments = {kStore},
                    .special = Special::kDownload});
+}
+
+void AddSettings(std::vector<Command>& table) {
+  const std::vector<Column> columns = {{"name", "SETTING"},
+                                       {"value", "VALUE"},
+                                       {"defaultValue", "DEFAULT"},
+                                       {"summary", "MEANING", As::kText, true}};
+  const Argument key{"KEY", "name", "for example hosted-domains"};
+  table.push_back({.noun = "setting",
+                   .verb = "list",
+                   .method = "setting.list",
+                   .summary = "Every setting with its value and meaning",
+                   .examples = "signet setting list",
+                   .columns = columns,
+                   .rows = "items"});
+  table.push_back({.noun = "setting",
+                   .verb = "get",
+                   .method = "setting.get",
+                   .summary = "One setting",
+                   .examples = "signet setting get rollback-days",
+                   .arguments = {key},
+                   .columns = columns});
+  table.push_back({.noun = "setting",
+                   .verb = "set",
+                   .method = "setting.set",
+                   .summary = "Change a setting; tells what must be made anew for it",
+                   .examples = "signet setting set hosted-domains 'example.com example.org'\n"
+                               "signet setting set xmpp-federation-wildcards on --dry-run",
+                   .arguments = {key, {"VALUE", "value", "'' for none"}},
+                   .options = Plannable({}),
+                   .columns = kChange});
 }
 
 void AddTokenAndKeys(std::vector<Command>& table) {
@@ -342,6 +440,7 @@ std::vector<Command> MakeTable() {
   AddCertificates(table);
   AddCsrs(table);
   AddTrust(table);
+  AddSettings(table);
   AddTokenAndKeys(table);
   AddAudit(table);
   table.push_back(
@@ -371,6 +470,7 @@ std::string_view NounSummary(std::string_view noun) {
   if (noun == "certificate") return "Certificates of the purposes";
   if (noun == "csr") return "Certificate signing requests";
   if (noun == "trust") return "Trust stores";
+  if (noun == "setting") return "Settings of the cluster";
   if (noun == "token") return "The PKCS#11 token";
   if (noun == "key") return "Keys in the token";
   if (noun == "audit") return "The audit log";

@@ -83,7 +83,10 @@ void AddArgument(CLI::App& app, const Argument& argument, std::vector<std::strin
       break;
     case Argument::Count::kMany:
       option->required()->expected(1, 1000);
-      return;  // the only one that takes several words
+      return;
+    case Argument::Count::kAny:
+      option->expected(0, 1000);
+      return;
   }
   option->allow_extra_args(false);
 }

@@ -30,8 +30,35 @@ bool LooksLikeId(std::string_view text) {
   return text.size() >= 8 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
+// "PURPOSE FILE PURPOSE FILE…", behind the command's own purpose and file, which join them.
+Status AddPairs(const Argument& row, const std::vector<std::string>& typed, json::object& params) {
+  if (typed.empty()) return Ok();
+  if (typed.size() % 2 != 0) {
+    return MakeError(Kind::kUsage, "COMMAND_LINE_INVALID",
+                     "'" + typed.back() + "' stands alone: each purpose needs its file",
+                     "Give PURPOSE FILE [PURPOSE FILE]….");
+  }
+  json::array& list = params[row.member].emplace_array();
+  const auto add = [&](json::value purpose, json::value pem) {
+    json::object element(params.storage());
+    element["purpose"] = std::move(purpose);
+    element["pem"] = std::move(pem);
+    list.push_back(std::move(element));
+  };
+  add(std::move(params["purpose"]), std::move(params["pem"]));
+  params.erase("purpose");
+  params.erase("pem");
+  for (std::size_t i = 0; i < typed.size(); i += 2) {
+    SIGNET_TRY(const WipedString content, ReadInput(typed[i + 1]));
+    add(MakeString(typed[i], params.storage()),
+        MakeString({content.data(), content.size()}, params.storage()));
+  }
+  return Ok();
+}
+
 Status AddArgument(const Argument& row, const std::vector<std::string>& typed,
                    json::object& params) {
+  if (row.source == Argument::Source::kPairs) return AddPairs(row, typed, params);
   const json::storage_ptr& storage = params.storage();
   for (const std::string& word : typed) {
     if (row.source == Argument::Source::kIdOrPurpose) {
@@ -136,6 +163,14 @@ Result<json::object> MakeParams(const Invocation& invocation, json::storage_ptr 
     SIGNET_TRY(AddOption(command.options[i], invocation.options[i], params));
   }
   return params;
+}
+
+bool WasTyped(const Invocation& invocation, std::string_view member) {
+  const std::vector<Option>& options = invocation.command->options;
+  for (std::size_t i = 0; i < options.size(); ++i) {
+    if (options[i].member == member && !invocation.options[i].empty()) return true;
+  }
+  return false;
 }
 
 std::string FillQuestion(const Invocation& invocation) {

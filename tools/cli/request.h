@@ -11,6 +11,9 @@ namespace signet::tools {
 // PINs).
 Result<json::object> MakeParams(const Invocation& invocation, json::storage_ptr storage);
 
+// Whether an option that becomes this parameter was given.
+bool WasTyped(const Invocation& invocation, std::string_view member);
+
 // `text` with each {NAME} replaced by what was typed for that argument.
 std::string FillQuestion(const Invocation& invocation);
 

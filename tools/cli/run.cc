@@ -101,6 +101,19 @@ Status ShowTable(const Command& command, const json::value& result) {
   return PrintJson(result);
 }
 
+const std::vector<Column> kSteps = {
+    {"what", "STEP"}, {"node", "NODE"}, {"target", "TARGET", Column::As::kText, true}};
+const std::vector<Column> kPlan = {
+    {"replaces", "replaces"}, {"restarts", "restart"}, {"nodes", "nodes"}, {"hash", "plan"}};
+
+// What a rehearsal answers.
+Status ShowPlan(const json::object& plan) {
+  if (const json::value* steps = plan.if_contains("steps"); steps != nullptr && steps->is_array()) {
+    SIGNET_TRY(PrintTable(kSteps, steps->get_array()));
+  }
+  return PrintRecord(kPlan, plan);
+}
+
 void ShowHint(const Command& command, const json::object& result) {
   std::string hint(command.hint);
   const std::size_t open = hint.find('{');
@@ -119,6 +132,8 @@ Result<int> Show(const Invocation& invocation, const json::value& result) {
     SIGNET_TRY(ShowSignature(invocation, result));
   } else if (invocation.globals.json || command.special == Special::kRaw) {
     SIGNET_TRY(PrintJson(result));
+  } else if (WasTyped(invocation, "dryRun") && result.is_object()) {
+    SIGNET_TRY(ShowPlan(result.get_object()));
   } else {
     SIGNET_TRY(ShowTable(command, result));
   }
@@ -127,7 +142,11 @@ Result<int> Show(const Invocation& invocation, const json::value& result) {
   if (!invocation.globals.json) {
     PrintFindings(FindingsOf(object));
     PrintFindings(FindingsOf(object, "warnings"));
-    if (!command.hint.empty()) ShowHint(command, object);
+    if (WasTyped(invocation, "dryRun")) {
+      PrintNote("Nothing was done. Repeat it with --plan and the hash to do exactly this.");
+    } else if (!command.hint.empty()) {
+      ShowHint(command, object);
+    }
   }
   if (command.verdict.empty()) return 0;
   const json::value* verdict = object.if_contains(command.verdict);
@@ -190,7 +209,10 @@ Result<json::value> Ask(const Invocation& invocation) {
   if (command.special == Special::kRaw) return CallRaw(client, invocation, storage);
 
   SIGNET_TRY(json::object params, MakeParams(invocation, storage));
-  if (!command.question.empty() && !invocation.yes) {
+  // A rehearsal changes nothing, and who names a plan has seen it.
+  const bool settled =
+      invocation.yes || WasTyped(invocation, "dryRun") || WasTyped(invocation, "plan");
+  if (!command.question.empty() && !settled) {
     SIGNET_TRY(Confirm(FillQuestion(invocation)));
   }
   SIGNET_TRY(AddSpecialParams(invocation, params));

@@ -1,0 +1,190 @@
+#include "keystore/plan_deletion.h"
+
+#include <algorithm>
+
+#include "keystore/refusal.h"
+#include "keystore/settings.h"
+#include "platform/encoding.h"
+
+namespace signet::keystore {
+
+namespace {
+
+constexpr std::size_t kImpactsShown = 20;
+
+bool RestsOn(const IdentityVersion& version, const std::string& fingerprint) {
+  return version.certificate == fingerprint ||
+         std::find(version.chain.begin(), version.chain.end(), fingerprint) != version.chain.end();
+}
+
+template <class Visit>
+void EachEntry(const Snapshot& snapshot, const std::string& store, const Visit& visit) {
+  const auto shards = snapshot.trust.find(store);
+  if (shards == snapshot.trust.end()) return;
+  for (const auto& [unused, shard] : *shards->second) {
+    for (const TrustEntryRecord& entry : shard.entries) visit(entry);
+  }
+}
+
+void FindUsers(const PlanInput& in, DeletionPlan& plan) {
+  for (const std::string& user : UsersOf(in, plan.store, plan.entry.certificate)) {
+    const bool current = user.ends_with("(current)");
+    plan.findings.push_back({current ? Severity::kError : Severity::kWarning, "TRUST_IN_USE",
+                             user + " rests on it", plan.entry.certificate});
+  }
+}
+
+// SPEC C9, C10: the self-signed certificate that a purpose made may go once a CA-signed one took
+// its place.
+void CheckLeftover(const PlanInput& in, const x509::Certificate& certificate, DeletionPlan& plan) {
+  if (plan.entry.purpose.empty() || !certificate.fields().self_signed) return;
+  const Purpose* purpose = in.catalogue.FindPurpose(plan.entry.purpose);
+  const IdentityVersion* current = in.snapshot->Current(plan.entry.purpose);
+  if (purpose == nullptr || current == nullptr) return;
+  const bool replaced = !current->chain.empty();
+  if (replaced && purpose->leftover_deletable) return;
+  if (current->certificate == plan.entry.certificate) return;  // TRUST_IN_USE says so
+  plan.findings.push_back({Severity::kError, "NOT_REPLACED_YET",
+                           purpose->name + " has no CA-signed certificate yet: its self-signed ones "
+                                           "stay (issuer and subject are both '" +
+                               certificate.fields().subject + "')",
+                           certificate.fingerprint()});
+}
+
+void FindIssued(const PlanInput& in, const x509::Certificate& certificate, DeletionPlan& plan) {
+  std::size_t issued = 0, anchors = 0;
+  std::string names;
+  EachEntry(*in.snapshot, plan.store, [&](const TrustEntryRecord& entry) {
+    if (entry.kind == "anchor") ++anchors;
+    const x509::Certificate* other = in.snapshot->Certificate(entry.certificate);
+    if (other == nullptr || *other == certificate ||
+        other->fields().issuer_der != certificate.fields().subject_der ||
+        !other->IsSignedBy(certificate)) {
+      return;
+    }
+    if (++issued <= kImpactsShown) names += (names.empty() ? "" : ", ") + other->fields().subject;
+  });
+  if (issued > 0) {
+    plan.findings.push_back({Severity::kWarning, "IMPACT",
+                             "it issued " + std::to_string(issued) + " other entries of " +
+                                 plan.store + ": " + names +
+                                 (issued > kImpactsShown ? ", …" : ""),
+                             certificate.fingerprint()});
+  }
+  if (plan.entry.kind == "anchor" && anchors == 1) {
+    plan.findings.push_back({Severity::kWarning, "LAST_ANCHOR",
+                             plan.store + " has no other anchor: no CA-signed certificate can be "
+                                          "uploaded until there is one",
+                             certificate.fingerprint()});
+  }
+}
+
+void AddTrustRestarts(const PlanInput& in, DeletionPlan& plan) {
+  const auto rule = in.catalogue.on_trust.find(plan.store);
+  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, plan);
+  if (plan.entry.kind == "anchor" || plan.entry.kind == "intermediate")
+    AddRestarts(in.catalogue.on_ca_chain, plan);
+}
+
+}  // namespace
+
+std::vector<std::string> UsersOf(const PlanInput& in, const std::string& store,
+                                 const std::string& fingerprint) {
+  std::vector<std::string> users;
+  for (const Purpose& purpose : in.catalogue.purposes) {
+    const auto row = in.snapshot->identities.find(purpose.name);
+    if (purpose.trust_store != store || row == in.snapshot->identities.end()) continue;
+    const IdentityRecord& identity = row->second.value;
+    if (identity.current && RestsOn(*identity.current, fingerprint))
+      users.push_back(purpose.name + " (current)");
+    if (identity.previous && RestsOn(*identity.previous, fingerprint))
+      users.push_back(purpose.name + " (kept for a rollback)");
+  }
+  return users;
+}
+
+Result<const TrustEntryRecord*> FindTrustEntry(const Snapshot& snapshot, const std::string& store,
+                                               const std::string& id) {
+  const TrustEntryRecord* found = nullptr;
+  bool several = false;
+  if (id.size() >= 4) {
+    EachEntry(snapshot, store, [&](const TrustEntryRecord& entry) {
+      if (!entry.certificate.starts_with(id)) return;
+      several = several || found != nullptr;
+      found = &entry;
+    });
+  }
+  if (found != nullptr && !several) return found;
+  return MakeError(Kind::kNotFound, "TRUST_ENTRY_UNKNOWN",
+                   store + " has " + (several ? "several entries" : "no entry") + " with id " +
+                       EscapeLine(id, 80),
+                   "'signet trust list " + store + "' shows the ids.");
+}
+
+Result<DeletionPlan> PlanDeletion(const PlanInput& in, const TrustDeleteRequest& request) {
+  DeletionPlan plan;
+  SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
+  plan.store = row->name;
+  SIGNET_TRY(const TrustEntryRecord* entry, FindTrustEntry(*in.snapshot, plan.store, request.id));
+  plan.entry = *entry;
+  const std::string& fingerprint = entry->certificate;
+  ReadTrust(in, plan.store, fingerprint, plan);
+  plan.reads[in.layout().Tombstone(plan.store, fingerprint)] = 0;
+  for (const Purpose& purpose : in.catalogue.purposes) {
+    if (purpose.trust_store == plan.store) ReadIdentity(in, purpose.name, plan);
+  }
+  std::string subject = "a certificate that cannot be read";
+  FindUsers(in, plan);
+  if (const x509::Certificate* certificate = in.snapshot->Certificate(fingerprint)) {
+    subject = certificate->fields().subject;
+    CheckLeftover(in, *certificate, plan);
+    FindIssued(in, *certificate, plan);
+  }
+  plan.Step("delete " + entry->kind, "", plan.store + " " + fingerprint + " " + subject);
+  plan.replaces = plan.store + " " + fingerprint;
+  plan.nodes = in.names.nodes;
+  AddTrustRestarts(in, plan);
+  SIGNET_TRY(Override(request.overrides, plan));
+  if (HasErrors(plan.findings))
+    return Refusal("the deletion from " + plan.store, std::move(plan.findings));
+  return plan;
+}
+
+Result<DeletionPlan> PlanUndelete(const PlanInput& in, const std::string& store,
+                                  const std::string& id) {
+  DeletionPlan plan;
+  SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, store));
+  plan.store = row->name;
+  const std::string prefix = plan.store + "/" + id;
+  const auto& tombstones = in.snapshot->tombstones;
+  const auto found = id.size() < 4 ? tombstones.end() : tombstones.lower_bound(prefix);
+  if (found == tombstones.end() || !found->first.starts_with(prefix)) {
+    return MakeError(Kind::kNotFound, "NOT_DELETED",
+                     "no entry " + EscapeLine(id, 80) + " was deleted from " + plan.store,
+                     "'signet trust list " + plan.store + " --deleted' shows what was.");
+  }
+  const TombstoneRecord& tombstone = found->second.value;
+  plan.entry = tombstone.entry;
+  const std::string& fingerprint = plan.entry.certificate;
+  const std::int64_t days = std::stoll(ReadSetting(in, kUndoDays, plan));
+  const x509::Certificate* certificate = in.snapshot->Certificate(fingerprint);
+  if (certificate == nullptr || in.now > tombstone.deleted + std::chrono::days(days)) {
+    return MakeError(Kind::kRefused, "UNDO_OVER",
+                     "it was deleted on " + FormatTime(tombstone.deleted) + ", more than " +
+                         std::to_string(days) + " days ago",
+                     "Upload its file again with --undelete.");
+  }
+  ReadTrust(in, plan.store, fingerprint, plan);
+  plan.reads[in.layout().Tombstone(plan.store, fingerprint)] = found->second.modified;
+  x509::CheckDates(*certificate, in.now, plan.findings);
+  plan.Step("take back the deletion", "", plan.store + " " + fingerprint);
+  plan.Step("store " + plan.entry.kind, "",
+            plan.store + " " + fingerprint + " " + certificate->fields().subject);
+  plan.nodes = in.names.nodes;
+  AddTrustRestarts(in, plan);
+  if (HasErrors(plan.findings))
+    return Refusal("the entry of " + plan.store, std::move(plan.findings));
+  return plan;
+}
+
+}  // namespace signet::keystore

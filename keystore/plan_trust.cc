@@ -1,0 +1,176 @@
+#include "keystore/plan_trust.h"
+
+#include <algorithm>
+#include <set>
+
+#include "keystore/refusal.h"
+#include "keystore/x509/lint.h"
+#include "keystore/x509/pem.h"
+#include "platform/encoding.h"
+
+namespace signet::keystore {
+
+x509::EntryKind KindOfCa(const x509::Certificate& certificate) {
+  return certificate.fields().self_signed ? x509::EntryKind::kAnchor
+                                          : x509::EntryKind::kIntermediate;
+}
+
+void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition addition,
+                  bool undelete, std::vector<TrustAddition>& additions, Plan& plan) {
+  const auto& fields = addition.certificate.fields();
+  ReadTrust(in, store, fields.fingerprint, plan);
+  if (in.snapshot->TrustEntry(store, fields.fingerprint) != nullptr) {
+    Merge(plan.findings, {{Severity::kInfo, "ALREADY_THERE",
+                           fields.subject + " is in " + store + " already", fields.fingerprint}});
+    return;
+  }
+  const Versioned<TombstoneRecord>* tombstone = in.snapshot->Tombstone(store, fields.fingerprint);
+  plan.reads[in.layout().Tombstone(store, fields.fingerprint)] =
+      tombstone == nullptr ? 0 : tombstone->modified;
+  if (tombstone != nullptr && !undelete) {
+    const TombstoneRecord& deleted = tombstone->value;
+    plan.findings.push_back({Severity::kError, "DELETED_BEFORE",
+                             fields.subject + " was deleted from " + store + " by " + deleted.by +
+                                 " on " + FormatTime(deleted.deleted) +
+                                 (deleted.reason.empty() ? "" : " (" + deleted.reason + ")"),
+                             fields.fingerprint});
+    return;
+  }
+  const std::string target = store + " " + fields.fingerprint + " " + fields.subject;
+  const bool planned = std::any_of(plan.steps.begin(), plan.steps.end(), [&](const PlanStep& step) {
+    return step.target == target;  // another part of the upload brought it
+  });
+  if (planned) return;
+  if (tombstone != nullptr) plan.Step("take back the deletion", "", store + " " + fields.fingerprint);
+  plan.Step("store " + std::string(x509::EntryKindName(addition.kind)), "", target);
+  additions.push_back(std::move(addition));
+}
+
+namespace {
+
+// SPEC C5a: the name of the certificate before it, where the administrator gave one.
+void CheckPredecessor(const x509::Certificate& certificate, const std::string& predecessor,
+                      const std::vector<x509::Certificate>& uploaded, const x509::TrustView& trust,
+                      Findings& findings) {
+  const auto& fields = certificate.fields();
+  auto refuse = [&](const char* id, std::string text) {
+    findings.push_back({Severity::kError, id, std::move(text), fields.fingerprint});
+  };
+  if (fields.self_signed) {
+    return refuse("PREDECESSOR_OF_ROOT",
+                  fields.subject + " is a root: no certificate comes before it");
+  }
+  std::vector<x509::Certificate> issuers = trust.anchors(fields.issuer_der);
+  for (auto& known : trust.intermediates(fields.issuer_der)) issuers.push_back(std::move(known));
+  for (const auto& other : uploaded) {
+    if (other.fields().subject_der == fields.issuer_der) issuers.push_back(other);
+  }
+  const std::string wanted = EscapeLine(predecessor);
+  for (const auto& issuer : issuers) {
+    const auto& names = issuer.fields();
+    if (wanted == names.common_name || wanted == names.subject || wanted == names.fingerprint)
+      return;
+  }
+  refuse("PREDECESSOR_MISMATCH",
+         "the issuer of " + fields.subject + " is " + fields.issuer + ", not " + wanted);
+}
+
+// The certificates of a trust upload, as they were given.
+struct TrustParts {
+  std::vector<x509::Certificate> all;
+  std::map<std::string, std::string> descriptions, predecessors;  // by fingerprint
+};
+
+Result<TrustParts> ReadParts(const std::vector<TrustUploadPart>& parts) {
+  TrustParts out;
+  for (const TrustUploadPart& part : parts) {
+    SIGNET_TRY(std::vector<x509::Certificate> read, x509::ReadCertificates(part.text, 16));
+    if (!part.predecessor.empty() && read.size() != 1) {
+      return MakeError(
+          Kind::kUsage, "PREDECESSOR_AMBIGUOUS",
+          "a predecessor is named for a file of several certificates",
+          "Give one certificate a file, or leave the predecessor out: it is found by itself.");
+    }
+    for (const x509::Certificate& certificate : read) {
+      out.descriptions[certificate.fingerprint()] = EscapeLine(part.description, 256);
+      if (!part.predecessor.empty()) {
+        out.predecessors[certificate.fingerprint()] = part.predecessor;
+      }
+      out.all.push_back(certificate);
+    }
+  }
+  if (out.all.empty()) {
+    return MakeError(Kind::kRefused, "UPLOAD_EMPTY", "the upload holds no certificate",
+                     "Send at least one PEM CERTIFICATE block or a DER certificate.");
+  }
+  if (out.all.size() > 16) {
+    return MakeError(Kind::kRefused, "TOO_MANY_CERTIFICATES", "a chain has 16 certificates at most",
+                     "Upload fewer at a time.");
+  }
+  return out;
+}
+
+using TrustEntries = std::vector<std::pair<x509::Certificate, x509::EntryKind>>;
+
+// What the parts would become, issuer before issued, each once; or findings that are errors.
+TrustEntries CheckEntries(const PlanInput& in, const TrustParts& parts,
+                          const x509::TrustView& trust, std::optional<x509::EntryKind> as,
+                          Findings& findings) {
+  std::vector<x509::Certificate> authorities, others;
+  for (const x509::Certificate& certificate : parts.all)
+    (certificate.fields().ca && !as ? authorities : others).push_back(certificate);
+  TrustEntries entries;
+  if (!authorities.empty()) {
+    x509::CaChain chain = x509::CheckCaChain(authorities, trust, in.now);
+    Merge(findings, std::move(chain.findings));
+    for (const auto& certificate : chain.ordered)
+      entries.emplace_back(certificate, KindOfCa(certificate));
+  }
+  std::set<std::string> seen;
+  for (const x509::Certificate& certificate : others) {
+    if (!seen.insert(certificate.fingerprint()).second) continue;
+    auto kind = x509::ClassifyEntry(certificate, as);
+    if (!kind) {
+      findings.push_back(
+          {Severity::kError, kind.error().word, kind.error().detail, certificate.fingerprint()});
+      continue;
+    }
+    Merge(findings, x509::Lint(certificate, x509::LintRole::kPinned));
+    x509::CheckDates(certificate, in.now, findings);
+    entries.emplace_back(certificate, kind.value());
+  }
+  for (const x509::Certificate& certificate : parts.all) {
+    const auto predecessor = parts.predecessors.find(certificate.fingerprint());
+    if (predecessor != parts.predecessors.end())
+      CheckPredecessor(certificate, predecessor->second, parts.all, trust, findings);
+  }
+  return entries;
+}
+
+}  // namespace
+
+Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const TrustUploadRequest& request) {
+  TrustPlan plan;
+  SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
+  plan.store = row->name;
+  SIGNET_TRY(TrustParts parts, ReadParts(request.parts));
+  const TrustEntries entries = CheckEntries(
+      in, parts, Snapshot::View(in.snapshot, plan.store), request.as, plan.findings);
+  for (const auto& [certificate, kind] : entries) {
+    PlanAddition(in, plan.store,
+                 {certificate, kind, parts.descriptions[certificate.fingerprint()]},
+                 request.undelete, plan.additions, plan);
+  }
+  if (HasErrors(plan.findings))
+    return Refusal("the upload to " + plan.store, std::move(plan.findings));
+  if (plan.additions.empty()) return plan;
+  if (std::any_of(plan.additions.begin(), plan.additions.end(),
+                  [](const TrustAddition& added) { return added.certificate.fields().ca; })) {
+    AddRestarts(in.catalogue.on_ca_chain, plan);
+  }
+  const auto rule = in.catalogue.on_trust.find(plan.store);
+  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, plan);
+  return plan;
+}
+
+}  // namespace signet::keystore

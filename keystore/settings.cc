@@ -1,0 +1,187 @@
+#include "keystore/settings.h"
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "keystore/x509/names.h"
+#include "platform/encoding.h"
+
+namespace signet::keystore {
+
+namespace {
+
+using Type = SettingRow::Type;
+
+std::vector<std::string> Words(std::string_view text) {
+  std::istringstream in{std::string(text)};
+  std::vector<std::string> words;
+  for (std::string word; in >> word;) words.push_back(word);
+  return words;
+}
+
+Error Invalid(const SettingRow& row, std::string wanted) {
+  return MakeError(Kind::kUsage, "SETTING_INVALID",
+                   std::string(row.name) + " is " + std::move(wanted),
+                   "'signet setting list' shows every setting with its meaning.");
+}
+
+Result<std::string> CanonicalDomains(const SettingRow& row, std::string_view value) {
+  std::string text(value);
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == ',' || c == ';'; }, ' ');
+  std::vector<std::string> domains;
+  for (const std::string& word : Words(text)) {
+    auto name = x509::ParseHostName(word);
+    if (!name || word.starts_with("*")) {
+      return Invalid(row, "a list of domain names, '" + EscapeLine(word, 64) + "' is none");
+    }
+    domains.push_back(std::move(name).value());
+  }
+  std::sort(domains.begin(), domains.end());
+  domains.erase(std::unique(domains.begin(), domains.end()), domains.end());
+  if (domains.size() > 80) return Invalid(row, "a list of 80 domains at most");
+  std::string out;
+  for (const std::string& domain : domains) out += (out.empty() ? "" : " ") + domain;
+  return out;
+}
+
+bool Covers(const std::vector<std::string>& sans, const std::string& name) {
+  return std::find(sans.begin(), sans.end(), "DNS:" + name) != sans.end();
+}
+
+}  // namespace
+
+const std::vector<SettingRow>& AllSettings() {
+  static const std::vector<SettingRow> rows = {
+      {kHostedDomains, Type::kDomains, "", "",
+       "domains whose XMPP users live here; federation certificates name them"},
+      {kFederationWildcards, Type::kSwitch, "false", "",
+       "federation certificates name *.example.com in place of example.com"},
+      {kEcKeyUsage, Type::kChoice, "table", "table rfc8813",
+       "key usage of -ECDSA purposes: the product's table, or without what RFC 8813 forbids"},
+      {kRollbackDays, Type::kDays, "30", "",
+       "days for which a former certificate and its key are kept for a rollback"},
+      {kUndoDays, Type::kDays, "30", "",
+       "days for which a deleted trust entry can be brought back without its file"},
+  };
+  return rows;
+}
+
+Result<const SettingRow*> FindSetting(std::string_view name) {
+  std::string names;
+  for (const SettingRow& row : AllSettings()) {
+    if (row.name == name) return &row;
+    names += (names.empty() ? "" : ", ") + std::string(row.name);
+  }
+  return MakeError(Kind::kNotFound, "SETTING_UNKNOWN",
+                   "there is no setting '" + EscapeLine(name, 64) + "'",
+                   "The settings are: " + names + ".");
+}
+
+Result<std::string> CanonicalSetting(const SettingRow& row, std::string_view value) {
+  switch (row.type) {
+    case Type::kSwitch:
+      if (value == "true" || value == "on") return std::string("true");
+      if (value == "false" || value == "off") return std::string("false");
+      return Invalid(row, "on or off");
+    case Type::kChoice: {
+      const auto choices = Words(row.choices);
+      if (std::find(choices.begin(), choices.end(), value) != choices.end())
+        return std::string(value);
+      return Invalid(row, "one of: " + std::string(row.choices));
+    }
+    case Type::kDays: {
+      int days = 0;
+      const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), days);
+      if (problem == std::errc() && end == value.data() + value.size() && days >= 1 && days <= 3650)
+        return std::to_string(days);
+      return Invalid(row, "a number of days, 1 to 3650");
+    }
+    case Type::kDomains:
+      return CanonicalDomains(row, value);
+  }
+  return InternalError("a setting without a type");
+}
+
+std::string SettingValue(const PlanInput& in, std::string_view name) {
+  const auto set = in.snapshot->settings.find(std::string(name));
+  if (set != in.snapshot->settings.end()) return set->second.value.value;
+  if (name == kHostedDomains) {
+    std::string out;
+    for (const std::string& domain : in.names.hosted_domains)
+      out += (out.empty() ? "" : " ") + domain;
+    return out;
+  }
+  const auto row = FindSetting(name);
+  return row ? std::string(row.value()->default_value) : std::string();
+}
+
+std::string ReadSetting(const PlanInput& in, std::string_view name, Plan& plan) {
+  const std::string key(name);
+  const auto set = in.snapshot->settings.find(key);
+  plan.reads[in.layout().Setting(key)] =
+      set == in.snapshot->settings.end() ? 0 : set->second.modified;
+  return SettingValue(in, name);
+}
+
+std::vector<std::string> FederationNames(const PlanInput& in) {
+  std::vector<std::string> names = Words(SettingValue(in, kHostedDomains));
+  if (SettingValue(in, kFederationWildcards) == "true") {
+    for (std::string& name : names) name = "*." + name;
+  }
+  return names;
+}
+
+std::vector<std::string> UncoveredNames(const PlanInput& in, const Purpose& purpose) {
+  std::vector<std::string> missing;
+  const IdentityVersion* current = in.snapshot->Current(purpose.name);
+  const x509::Certificate* certificate =
+      current == nullptr ? nullptr : in.snapshot->Certificate(current->certificate);
+  if (certificate == nullptr) return missing;
+  std::vector<std::string> wanted = {in.names.node};
+  if (current->distribution != in.names.node) wanted = in.names.nodes;
+  if (purpose.hosted_domains) {
+    const auto names = FederationNames(in);
+    wanted.insert(wanted.end(), names.begin(), names.end());
+  }
+  for (const std::string& name : wanted) {
+    if (!Covers(certificate->fields().sans, name)) missing.push_back(name);
+  }
+  return missing;
+}
+
+Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
+                                const std::string& value) {
+  SIGNET_TRY(const SettingRow* row, FindSetting(name));
+  SettingPlan plan;
+  plan.name = row->name;
+  SIGNET_TRY(plan.value, CanonicalSetting(*row, value));
+  const std::string before = ReadSetting(in, row->name, plan);
+  if (before != plan.value) {
+    plan.Step("set", "", plan.name + " to '" + plan.value + "'");
+    plan.replaces = plan.name + " '" + before + "'";
+  }
+  auto next = std::make_shared<Snapshot>(*in.snapshot);
+  next->settings[plan.name].value.value = plan.value;
+  const PlanInput then{in.catalogue, in.names, next, in.now};
+  for (const Purpose& purpose : in.catalogue.purposes) {
+    if (!purpose.hosted_domains || (purpose.publisher_only && !in.names.publisher)) continue;
+    ReadIdentity(in, purpose.name, plan);
+    std::string missing;
+    for (const std::string& uncovered : UncoveredNames(then, purpose))
+      missing += (missing.empty() ? "" : ", ") + uncovered;
+    if (missing.empty()) continue;
+    plan.findings.push_back(
+        {Severity::kWarning, "REGENERATE",
+         "the certificate of " + purpose.name + " does not name " + missing +
+             ": 'signet csr generate " + purpose.name + "', or 'signet certificate generate " +
+             purpose.name + "' for a self-signed one",
+         in.snapshot->Current(purpose.name)->certificate});
+    AddRestarts(purpose.on_certificate, plan);
+  }
+  plan.nodes = {in.names.node};
+  return plan;
+}
+
+}  // namespace signet::keystore
