@@ -14,7 +14,7 @@ struct PemBlock {
   std::size_t line = 0;       // of the BEGIN line, from 1
   std::string_view label;     // "CERTIFICATE"; empty when the BEGIN line is damaged
   std::string_view body;      // the lines between, as they came
-  std::string fault;          // a sentence; empty for a good block
+  std::string_view fault;     // a sentence of a table; empty for a good block
   std::size_t last_line = 0;  // of the END line, or where the fault is
 };
 
