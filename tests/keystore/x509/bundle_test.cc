@@ -196,7 +196,7 @@ TEST(ReadBundle, TenThousandBlocksOfGarbageEndSoon) {
   EXPECT_EQ(Read(text).rejected.size(), 10300u);
   const auto seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   RecordProperty("seconds", std::to_string(seconds));
-  EXPECT_LT(seconds, 30);  // about one, without sanitizer
+  EXPECT_LT(seconds, 30);  // one to three on a busy machine
 }
 
 }  // namespace
