@@ -14,12 +14,20 @@ namespace {
 constexpr std::string_view kWord = "CERTIFICATE_MALFORMED";
 constexpr int kMaxSerialOctets = 64;  // up to here a long serial is the lint's business
 
+// Roots name themselves: what was worked out for one of two equal names is not worked out twice.
+bool IssuerIsSubject(const X509* x509) {
+  return ToDer(X509_get_subject_name(x509), i2d_X509_NAME) ==
+         ToDer(X509_get_issuer_name(x509), i2d_X509_NAME);
+}
+
 // OpenSSL reads BER, and keeps the octets of a name and of the signed part as they came: each is
 // written anew and compared, which finds indefinite, non-minimal and over-long lengths wherever
 // they are.
 Status CheckStrictDer(X509* x509, std::string_view der) {
   SIGNET_TRY(CheckName(X509_get_subject_name(x509), kWord));
-  SIGNET_TRY(CheckName(X509_get_issuer_name(x509), kWord));
+  if (!IssuerIsSubject(x509)) {
+    SIGNET_TRY(CheckName(X509_get_issuer_name(x509), kWord));
+  }
   unsigned char* tbs = nullptr;
   const int size = i2d_re_X509_tbs(x509, &tbs);  // from now on the signed part is written anew
   OPENSSL_free(tbs);
@@ -97,10 +105,11 @@ Status FillExtensions(X509* x509, Certificate::Fields& fields) {
 void FillNames(X509* x509, Certificate::Fields& fields) {
   const X509_NAME* subject = X509_get_subject_name(x509);
   const X509_NAME* issuer = X509_get_issuer_name(x509);
+  const bool same = IssuerIsSubject(x509);
   fields.subject = NameText(subject);
-  fields.issuer = NameText(issuer);
+  fields.issuer = same ? fields.subject : NameText(issuer);
   fields.subject_der = CanonicalName(subject);
-  fields.issuer_der = CanonicalName(issuer);
+  fields.issuer_der = same ? fields.subject_der : CanonicalName(issuer);
   fields.common_name = EscapeLine(FirstCommonName(subject));
   fields.self_issued = X509_NAME_cmp(subject, issuer) == 0;
 }

@@ -22,17 +22,22 @@ namespace signet::keystore::x509 {
 Result<std::vector<Certificate>> ReadCertificates(std::string_view upload,
                                                   std::size_t max_certificates);
 
-// The same for bundle mode (SPEC C5a): a certificate that FromDer refuses is reported, the others
-// are taken. What is wrong with the container itself is an error still.
+// The same for bundle mode (SPEC C5a): what can not be read is reported and the others are taken,
+// whether a certificate is bad or its block is (damaged, of another kind, a PKCS#7 that is none).
+// Errors of the whole: PRIVATE_KEY_IN_UPLOAD (anywhere, in a damaged block too),
+// TOO_MANY_CERTIFICATES (blocks, and certificates in PKCS#7, counted before any certificate is
+// decoded), UPLOAD_EMPTY, UPLOAD_TOO_LARGE (64 MiB), and PEM_MALFORMED for what has no block or has
+// a NUL in it. The time is linear: nearly all of it is Certificate::FromDer's.
 struct Bundle {
-  std::vector<Certificate> certificates;
+  std::vector<Certificate> certificates;  // in their order
   struct Rejected {
-    std::size_t number = 0;  // its place in the upload, from 1
+    std::size_t number = 0;  // its place among the upload's certificates, good or bad, from 1
+    std::size_t line = 0;    // where its block begins, from 1; 0 in an upload that is DER
     Error error;
   };
-  std::vector<Rejected> rejected;
+  std::vector<Rejected> rejected;  // in their order
 };
-Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates);
+Result<Bundle> ReadBundle(std::string_view upload, std::size_t most);
 
 std::string RequestToPem(std::string_view der);
 

@@ -51,17 +51,16 @@ std::string DrainBio(BIO* bio) {
   return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
 }
 
-// A name is built anew from `name`, each value passed through `change` (type, octets).
+// A name is built anew from `name`, each entry of the new one passed through `change`.
 template <class Change>
 NamePtr Rebuild(const X509_NAME* name, Change change) {
   NamePtr out(X509_NAME_new());
   int last_set = -1;
   for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
     const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
-    NameEntryPtr copy(X509_NAME_ENTRY_dup(entry));
-    if (!out || !copy || !change(copy.get(), X509_NAME_ENTRY_get_data(entry))) return nullptr;
     const int set = X509_NAME_ENTRY_set(entry);
-    if (X509_NAME_add_entry(out.get(), copy.get(), -1, set == last_set ? -1 : 0) != 1) {
+    if (!out || X509_NAME_add_entry(out.get(), entry, -1, set == last_set ? -1 : 0) != 1 ||
+        !change(X509_NAME_get_entry(out.get(), i))) {
       return nullptr;
     }
     last_set = set;
@@ -98,8 +97,8 @@ std::string NameText(const X509_NAME* name) {
 }
 
 std::string CanonicalName(const X509_NAME* name) {
-  const NamePtr folded = Rebuild(name, [](X509_NAME_ENTRY* entry, const ASN1_STRING* value) {
-    const auto text = Utf8Value(value);
+  const NamePtr folded = Rebuild(name, [](X509_NAME_ENTRY* entry) {
+    const auto text = Utf8Value(X509_NAME_ENTRY_get_data(entry));
     if (!text) return true;  // compared as it is
     const std::string fold = FoldText(*text);
     return X509_NAME_ENTRY_set_data(entry, V_ASN1_UTF8STRING, Octets(fold),
@@ -155,7 +154,7 @@ Status CheckName(const X509_NAME* name, std::string_view word) {
                          " attributes, at most " + std::to_string(kMaxNames) + " are taken",
                      "Have it issued with a shorter subject.");
   }
-  const NamePtr copy = Rebuild(name, [](X509_NAME_ENTRY*, const ASN1_STRING*) { return true; });
+  const NamePtr copy = Rebuild(name, [](X509_NAME_ENTRY*) { return true; });
   if (!copy || ToDer(copy.get(), i2d_X509_NAME) != ToDer(name, i2d_X509_NAME)) {
     return Malformed(word, "a name is not in DER");
   }

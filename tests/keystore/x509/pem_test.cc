@@ -112,32 +112,5 @@ TEST(ReadCertificates, EmptyUploadsAreSaidToBeEmpty) {
   EXPECT_EQ(WordOf(" \r\n\t"), "UPLOAD_EMPTY");
 }
 
-TEST(ReadBundle, TakesTheGoodAndReportsTheBadWithTheirPlace) {
-  const std::string bad = "-----BEGIN CERTIFICATE-----\n" + Base64Encode(Der("ber-long-length")) +
-                          "\n-----END CERTIFICATE-----\n";
-  auto bundle = ReadBundle(ReadTestFile("leaf.pem") + bad + ReadTestFile("root.pem"), 20000);
-  ASSERT_TRUE(bundle);
-  EXPECT_EQ(bundle.value().certificates.size(), 2u);
-  ASSERT_EQ(bundle.value().rejected.size(), 1u);
-  EXPECT_EQ(bundle.value().rejected[0].number, 2u);
-  EXPECT_EQ(bundle.value().rejected[0].error.word, "CERTIFICATE_MALFORMED");
-  auto strict = ReadCertificates(ReadTestFile("leaf.pem") + bad, 16);
-  EXPECT_EQ(strict.error().word, "CERTIFICATE_MALFORMED");
-  EXPECT_NE(strict.error().detail.find("certificate 2"), std::string::npos);
-}
-
-// Real roots: the strict parser takes those that this machine trusts.
-TEST(ReadBundle, TakesTheRootsOfTheOperatingSystem) {
-  std::ifstream in("/etc/ssl/certs/ca-certificates.crt", std::ios::binary);
-  if (!in) GTEST_SKIP() << "no system bundle here";
-  const std::string text{std::istreambuf_iterator<char>(in), {}};
-  auto bundle = ReadBundle(text, 20000);
-  ASSERT_TRUE(bundle);
-  EXPECT_GT(bundle.value().certificates.size(), 100u);
-  for (const auto& rejected : bundle.value().rejected) {
-    ADD_FAILURE() << rejected.number << " " << rejected.error.ToString();
-  }
-}
-
 }  // namespace
 }  // namespace signet::keystore::x509
