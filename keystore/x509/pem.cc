@@ -56,11 +56,11 @@ Error TooMany(std::size_t most) {
 // Collects what a container holds, up to the caller's bound.
 class Collector {
  public:
-  explicit Collector(std::size_t most) : most_(most) {}
+  Collector(std::size_t most, int max_sans) : most_(most), max_sans_(max_sans) {}
 
   Status AddDer(std::string_view der) {
     if (++count_ > most_) return TooMany(most_);
-    auto certificate = Certificate::FromDer(der);
+    auto certificate = Certificate::FromDer(der, max_sans_);
     if (certificate) {
       bundle_.certificates.push_back(std::move(certificate).value());
       return Ok();
@@ -107,6 +107,7 @@ class Collector {
 
  private:
   std::size_t most_;
+  int max_sans_;
   std::size_t count_ = 0;
   Bundle bundle_;
 };
@@ -221,7 +222,7 @@ Error NeitherPemNorDer(std::string_view text) {
 
 }  // namespace
 
-Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates) {
+Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates, int max_sans) {
   const std::size_t limit = std::min(kMaxUpload, (max_certificates + 1) * kMaxPerCertificate);
   if (upload.size() > limit) {
     return MakeError(Kind::kRefused, "UPLOAD_TOO_LARGE",
@@ -229,7 +230,7 @@ Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates)
                          std::to_string(limit) + " are taken here",
                      "Split the upload.");
   }
-  Collector out(max_certificates);
+  Collector out(max_certificates, max_sans);
   if (LooksLikeDer(upload)) {
     SIGNET_TRY(AddBinary(upload, out));
     return out.Take();
@@ -248,8 +249,8 @@ Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates)
 }
 
 Result<std::vector<Certificate>> ReadCertificates(std::string_view upload,
-                                                  std::size_t max_certificates) {
-  SIGNET_TRY(auto bundle, ReadBundle(upload, max_certificates));
+                                                  std::size_t max_certificates, int max_sans) {
+  SIGNET_TRY(auto bundle, ReadBundle(upload, max_certificates, max_sans));
   if (!bundle.rejected.empty()) return std::move(bundle.rejected.front().error);
   return std::move(bundle.certificates);
 }

@@ -20,7 +20,8 @@ namespace signet::keystore::x509 {
 // the certificate. The caller wipes `upload`; copies made here of what turns out to be a private
 // key are wiped.
 Result<std::vector<Certificate>> ReadCertificates(std::string_view upload,
-                                                  std::size_t max_certificates);
+                                                  std::size_t max_certificates,
+                                                  int max_sans = kUploadSans);
 
 // The same for bundle mode (SPEC C5a): a certificate that FromDer refuses is reported, the others
 // are taken. What is wrong with the container itself is an error still.
@@ -32,7 +33,8 @@ struct Bundle {
   };
   std::vector<Rejected> rejected;
 };
-Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates);
+Result<Bundle> ReadBundle(std::string_view upload, std::size_t max_certificates,
+                          int max_sans = kUploadSans);
 
 std::string RequestToPem(std::string_view der);
 

@@ -84,7 +84,7 @@ TEST(VerifyPath, Abuse9WarnsOfCertificatesThatOutliveTheirIssuer) {
 
 TEST(VerifyPath, Abuse21ChecksTheExtendedUsageOfTheWholePath) {
   ChainPolicy policy = Now();
-  policy.required_eku = "1.3.6.1.5.5.7.3.1";
+  policy.required_ekus = {"1.3.6.1.5.5.7.3.1"};
   EXPECT_TRUE(Verify("leaf", Trust({"root"}, kMiddles), {}, policy).accepted());
   EXPECT_EQ(SeverityOf(Verify("eku-code", Trust({"root"}, kMiddles), {}, policy).findings,
                        "EKU_NOT_ALLOWED"),
@@ -175,7 +175,7 @@ TEST(VerifyPath, APinnedCertificateIsItsOwnPath) {
 TEST(VerifyPath, TheLeafsRoleIsTheCallersChoice) {
   ChainPolicy policy = Now();
   EXPECT_FALSE(Verify("client", Trust({"root"}, kMiddles), {}, policy).accepted());
-  policy.leaf_role = LintRole::kPinned;
+  policy.leaf_role = LintRole::kClient;
   EXPECT_TRUE(Verify("client", Trust({"root"}, kMiddles), {}, policy).accepted());
   EXPECT_TRUE(Verify("int2", Trust({"root"}, {"int1"})).accepted());
   policy.leaf_role = LintRole::kEndEntity;
