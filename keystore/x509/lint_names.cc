@@ -141,12 +141,15 @@ std::vector<NameProblem> CommonNameProblems(const std::string& name,
     const auto parsed = ParseGeneralName(type + name);
     if (!parsed) continue;
     const std::string wanted = ToString(parsed.value());
+    bool found = false;
     for (const std::string& san : sans) {
       const auto candidate = ParseGeneralName(san);
       if (!candidate || ToString(candidate.value()) != wanted) continue;
-      if (wanted == type + name) return {};
-      return {Spelling(name)};
+      // Host names letter by letter, addresses in the form of RFC 5952.
+      if ((type == "DNS:" ? san : wanted) == type + name) return {};
+      found = true;
     }
+    if (found) return {Spelling(name)};
     const bool title = type == "DNS:" && IsTitle(parsed.value().value, sans);
     return {{Severity::kError, title ? "CN_BESIDE_SAN" : "CN_NOT_IN_SAN",
              "the common name '" + EscapeLine(name, 128) + "' is none of the alternative names"}};

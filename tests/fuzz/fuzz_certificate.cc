@@ -29,8 +29,8 @@ void Exercise(const Certificate& certificate) {
   RequireLine(fields.issuer);
   RequireLine(fields.common_name);
   for (const std::string& san : fields.sans) RequireLine(san);
-  for (const LintRole role :
-       {LintRole::kAnchor, LintRole::kIntermediate, LintRole::kEndEntity, LintRole::kPinned}) {
+  for (const LintRole role : {LintRole::kAnchor, LintRole::kIntermediate, LintRole::kEndEntity,
+                              LintRole::kClient, LintRole::kPinned}) {
     for (const Finding& finding : Lint(certificate, role)) RequireLine(finding.text);
   }
   (void)ClassifyEntry(certificate, EntryKind::kPinned);

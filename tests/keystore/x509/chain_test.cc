@@ -5,40 +5,10 @@
 #include <chrono>
 
 #include "keystore/x509/pem.h"
-#include "tests/keystore/x509/certs.h"
+#include "tests/keystore/x509/trusting.h"
 
 namespace signet::keystore::x509 {
 namespace {
-
-std::vector<Certificate> Certs(const std::vector<std::string>& names) {
-  std::vector<Certificate> out;
-  for (const std::string& name : names) out.push_back(Cert(name));
-  return out;
-}
-std::function<std::vector<Certificate>(const std::string&)> ByName(
-    const std::vector<std::string>& names) {
-  return [all = Certs(names)](const std::string& subject) {
-    std::vector<Certificate> out;
-    for (const Certificate& c : all) {
-      if (c.fields().subject_der == subject) out.push_back(c);
-    }
-    return out;
-  };
-}
-TrustView Trust(const std::vector<std::string>& anchors,
-                const std::vector<std::string>& intermediates = {}) {
-  return {ByName(anchors), ByName(intermediates)};
-}
-ChainPolicy Now(WallTime time = MidTerm()) {
-  ChainPolicy policy;
-  policy.time = time;
-  return policy;
-}
-ChainVerdict Verify(const std::string& leaf, const TrustView& trust,
-                    const std::vector<std::string>& extra = {}, const ChainPolicy& policy = Now()) {
-  return VerifyPath(Cert(leaf), Certs(extra), trust, policy);
-}
-const std::vector<std::string> kMiddles{"int1", "int2"};
 
 TEST(VerifyPath, BuildsTheChainFromTrustAndExtra) {
   const ChainVerdict verdict = Verify("leaf", Trust({"root"}, {"int1"}), {"int2"});
