@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kWord = "CRL_MALFORMED";
 constexpr std::size_t kMaxListDer = 1u << 20;
+constexpr std::size_t kMaxFile = 16u << 20;
 // OpenSSL compares each of these names with each name of a certificate's distribution points.
 constexpr int kMaxPointNames = 16;
 
@@ -37,6 +38,14 @@ bool IsDer(std::string_view der) {
   return size > 0 && ToDer(copy.get(), i2d_X509_CRL) == der;
 }
 
+Status CheckSize(std::size_t size, std::size_t most) {
+  if (size <= most) return Ok();
+  return MakeError(Kind::kRefused, "CRL_TOO_LARGE",
+                   "revocation lists of " + std::to_string(size) + " octets, at most " +
+                       std::to_string(most) + " are taken",
+                   "Ask the CA for partitioned lists, or use OCSP.");
+}
+
 Status CheckPointNames(const X509_CRL* crl) {
   const PointPtr point(static_cast<ISSUING_DIST_POINT*>(
       X509_CRL_get_ext_d2i(crl, NID_issuing_distribution_point, nullptr, nullptr)));
@@ -49,12 +58,7 @@ Status CheckPointNames(const X509_CRL* crl) {
 }  // namespace
 
 Result<RevocationList> RevocationList::FromDer(std::string_view der) {
-  if (der.size() > kMaxListDer) {
-    return MakeError(Kind::kRefused, "CRL_TOO_LARGE",
-                     "a revocation list of " + std::to_string(der.size()) + " octets, at most " +
-                         std::to_string(kMaxListDer) + " are taken",
-                     "Ask the CA for partitioned lists, or use OCSP.");
-  }
+  SIGNET_TRY(CheckSize(der.size(), kMaxListDer));
   auto data = std::make_shared<Data>();
   data->crl.reset(Decode(der).release());
   X509_CRL* crl = data->crl.get();
@@ -70,6 +74,7 @@ Result<RevocationList> RevocationList::FromDer(std::string_view der) {
 }
 
 Result<std::vector<RevocationList>> ReadRevocationLists(std::string_view file, std::size_t most) {
+  SIGNET_TRY(CheckSize(file.size(), kMaxFile));
   std::vector<RevocationList> lists;
   if (file.starts_with('\x30')) {
     SIGNET_TRY(auto list, RevocationList::FromDer(file));

@@ -37,7 +37,7 @@ class RevocationList {
 };
 
 // All lists of a file: PEM X509 CRL blocks, or one in DER. kRefused CRL_MALFORMED (other blocks,
-// none at all, more than `most`), and what FromDer says.
+// none at all, more than `most`), CRL_TOO_LARGE (over 16 MiB), and what FromDer says.
 Result<std::vector<RevocationList>> ReadRevocationLists(std::string_view file, std::size_t most);
 
 // What is wrong with a list by itself: CRL_NUMBER_MISSING (§5.2.3), CRL_SIGNATURE_WEAK (MD2, MD4,
