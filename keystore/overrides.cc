@@ -10,9 +10,9 @@ namespace {
 
 // What a CA or a deletion does to the use of a certificate is the operator's to judge; what makes a
 // certificate unsound is not. By the beginning of the id.
-constexpr std::string_view kOverridable[] = {
-    "KEY_USAGE_LOST_", "KEY_USAGE_ADDED_", "EKU_LOST_",       "EKU_ADDED_",     "SAN_MISSING",
-    "CN_NOT_IN_SAN",   "TRUST_IN_USE",     "ROLLBACK_EXPIRED"};
+constexpr std::string_view kOverridable[] = {"KEY_USAGE_LOST_", "KEY_USAGE_ADDED_", "EKU_LOST_",
+                                             "EKU_ADDED_",      "SAN_MISSING",      "CN_NOT_IN_SAN",
+                                             "TRUST_IN_USE",    "ROLLBACK_EXPIRED"};
 
 bool Overridable(const std::string& id) {
   return std::any_of(std::begin(kOverridable), std::end(kOverridable),
@@ -25,7 +25,8 @@ Status Override(const Overrides& overrides, Plan& plan) {
   if (overrides.words.empty()) return Ok();
   const std::string reason = EscapeLine(overrides.reason, 256);
   if (reason.find_first_not_of(' ') == std::string::npos) {
-    return MakeError(Kind::kUsage, "FORCE_WITHOUT_REASON", "a finding is overridden without a reason",
+    return MakeError(Kind::kUsage, "FORCE_WITHOUT_REASON",
+                     "a finding is overridden without a reason",
                      "Say why with --reason TEXT; the audit log keeps it.");
   }
   for (const std::string& word : overrides.words) {

@@ -45,8 +45,9 @@ void CheckLeftover(const PlanInput& in, const x509::Certificate& certificate, De
   if (replaced && purpose->leftover_deletable) return;
   if (current->certificate == plan.entry.certificate) return;  // TRUST_IN_USE says so
   plan.findings.push_back({Severity::kError, "NOT_REPLACED_YET",
-                           purpose->name + " has no CA-signed certificate yet: its self-signed ones "
-                                           "stay (issuer and subject are both '" +
+                           purpose->name +
+                               " has no CA-signed certificate yet: its self-signed ones "
+                               "stay (issuer and subject are both '" +
                                certificate.fields().subject + "')",
                            certificate.fingerprint()});
 }
@@ -67,8 +68,7 @@ void FindIssued(const PlanInput& in, const x509::Certificate& certificate, Delet
   if (issued > 0) {
     plan.findings.push_back({Severity::kWarning, "IMPACT",
                              "it issued " + std::to_string(issued) + " other entries of " +
-                                 plan.store + ": " + names +
-                                 (issued > kImpactsShown ? ", …" : ""),
+                                 plan.store + ": " + names + (issued > kImpactsShown ? ", …" : ""),
                              certificate.fingerprint()});
   }
   if (plan.entry.kind == "anchor" && anchors == 1) {

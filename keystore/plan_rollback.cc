@@ -12,10 +12,10 @@ namespace {
 void CheckFormer(const PlanInput& in, const Purpose& purpose, const IdentityVersion& former,
                  const x509::Certificate& leaf, Plan& plan) {
   if (leaf.fields().not_after <= in.now) {
-    plan.findings.push_back({Severity::kError, "ROLLBACK_EXPIRED",
-                             "the former certificate expired on " +
-                                 FormatTime(leaf.fields().not_after),
-                             leaf.fingerprint()});
+    plan.findings.push_back(
+        {Severity::kError, "ROLLBACK_EXPIRED",
+         "the former certificate expired on " + FormatTime(leaf.fields().not_after),
+         leaf.fingerprint()});
   }
   if (former.chain.empty()) return;
   for (const std::string& issuer : former.chain) ReadTrust(in, purpose.trust_store, issuer, plan);

@@ -41,7 +41,8 @@ void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition a
     return step.target == target;  // another part of the upload brought it
   });
   if (planned) return;
-  if (tombstone != nullptr) plan.Step("take back the deletion", "", store + " " + fields.fingerprint);
+  if (tombstone != nullptr)
+    plan.Step("take back the deletion", "", store + " " + fields.fingerprint);
   plan.Step("store " + std::string(x509::EntryKindName(addition.kind)), "", target);
   additions.push_back(std::move(addition));
 }
@@ -154,11 +155,10 @@ Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const TrustUploadRequest&
   SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
   plan.store = row->name;
   SIGNET_TRY(TrustParts parts, ReadParts(request.parts));
-  const TrustEntries entries = CheckEntries(
-      in, parts, Snapshot::View(in.snapshot, plan.store), request.as, plan.findings);
+  const TrustEntries entries =
+      CheckEntries(in, parts, Snapshot::View(in.snapshot, plan.store), request.as, plan.findings);
   for (const auto& [certificate, kind] : entries) {
-    PlanAddition(in, plan.store,
-                 {certificate, kind, parts.descriptions[certificate.fingerprint()]},
+    PlanAddition(in, plan.store, {certificate, kind, parts.descriptions[certificate.fingerprint()]},
                  request.undelete, plan.additions, plan);
   }
   if (HasErrors(plan.findings))

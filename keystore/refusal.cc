@@ -18,8 +18,7 @@ std::string_view RemedyFor(std::string_view id) {
       {"EKU_",
        "Have the CA sign the CSR again with its extended key usage (openssl: -copy_extensions "
        "copy)."},
-      {"CN_NOT_IN_SAN",
-       "Have the CA sign the CSR again with the common name among its subjectAltName."},
+      {"CN_", "Have the CA sign the CSR again with the common name among its subjectAltName."},
       {"CHAIN_INCOMPLETE",
        "Upload the issuer that is missing, together with the rest or before it."},
       {"EXPIRED", "Get one that is valid now; if it should be, check the appliance's clock."},

@@ -172,12 +172,12 @@ Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
     for (const std::string& uncovered : UncoveredNames(then, purpose))
       missing += (missing.empty() ? "" : ", ") + uncovered;
     if (missing.empty()) continue;
-    plan.findings.push_back(
-        {Severity::kWarning, "REGENERATE",
-         "the certificate of " + purpose.name + " does not name " + missing +
-             ": 'signet csr generate " + purpose.name + "', or 'signet certificate generate " +
-             purpose.name + "' for a self-signed one",
-         in.snapshot->Current(purpose.name)->certificate});
+    plan.findings.push_back({Severity::kWarning, "REGENERATE",
+                             "the certificate of " + purpose.name + " does not name " + missing +
+                                 ": 'signet csr generate " + purpose.name +
+                                 "', or 'signet certificate generate " + purpose.name +
+                                 "' for a self-signed one",
+                             in.snapshot->Current(purpose.name)->certificate});
     AddRestarts(purpose.on_certificate, plan);
   }
   plan.nodes = {in.names.node};

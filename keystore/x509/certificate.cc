@@ -85,8 +85,8 @@ Status CheckEnvelope(X509* x509) {
   return Ok();
 }
 
-Status FillExtensions(X509* x509, Certificate::Fields& fields) {
-  SIGNET_TRY(auto read, ReadExtensions(X509_get0_extensions(x509), kWord));
+Status FillExtensions(X509* x509, int max_sans, Certificate::Fields& fields) {
+  SIGNET_TRY(auto read, ReadExtensions(X509_get0_extensions(x509), kWord, max_sans));
   fields.sans = std::move(read.sans);
   fields.ski = std::move(read.ski);
   fields.aki = std::move(read.aki);
@@ -116,7 +116,7 @@ void FillNames(X509* x509, Certificate::Fields& fields) {
 
 }  // namespace
 
-Result<Certificate> Certificate::FromDer(std::string_view der) {
+Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   if (der.size() > kMaxDer) {
     return MakeError(Kind::kRefused, "CERTIFICATE_TOO_LARGE",
                      "a certificate of " + std::to_string(der.size()) + " octets, at most " +
@@ -135,7 +135,7 @@ Result<Certificate> Certificate::FromDer(std::string_view der) {
   Fields& fields = data->fields;
   SIGNET_TRY(auto key, ReadPublicKey(X509_get_X509_PUBKEY(x509), kWord));
   fields.key = std::move(key);
-  SIGNET_TRY(FillExtensions(x509, fields));
+  SIGNET_TRY(FillExtensions(x509, max_sans, fields));
   SIGNET_TRY(auto not_before, ReadTime(X509_get0_notBefore(x509)));
   SIGNET_TRY(auto not_after, ReadTime(X509_get0_notAfter(x509)));
   if (not_after < not_before) return Malformed(kWord, "notAfter lies before notBefore");

@@ -27,6 +27,9 @@ struct PublicKeyInfo {
   std::string ski;  // hex, SHA-1 of the subjectPublicKey bits (RFC 5280 §4.2.1.2 method 1)
 };
 
+inline constexpr int kUploadSans = 100;      // of what enters Signet
+inline constexpr int kPublicSiteSans = 250;  // some public sites have more than 150
+
 class Certificate {
  public:
   struct Fields {
@@ -40,11 +43,11 @@ class Certificate {
     std::vector<std::string>
         sans;  // "DNS:a", "IP:10.0.0.1", "email:…", "URI:…", "dirName:…", "other:<oid>"
     PublicKeyInfo key;
-    std::string signature_algorithm;  // OpenSSL's long name, "sha256WithRSAEncryption"
-    std::string ski, aki;             // hex of the extensions, empty when absent
-    bool ca = false;                  // basicConstraints CA:TRUE
-    std::optional<int> path_length;
-    std::optional<std::vector<bool>> key_usage;        // 9 bits, absent when the extension is
+    std::string signature_algorithm;             // OpenSSL's long name, "sha256WithRSAEncryption"
+    std::string ski, aki;                        // hex of the extensions, empty when absent
+    bool ca = false;                             // basicConstraints CA:TRUE
+    std::optional<int> path_length;              // it means something for a CA only
+    std::optional<std::vector<bool>> key_usage;  // 9 bits, absent when the extension is
     std::optional<std::vector<std::string>> extended;  // OIDs, absent when the extension is
     bool self_issued = false;                          // equal issuer and subject names
     bool self_signed = false;  // and its own key verifies the signature (SPEC C9)
@@ -55,8 +58,8 @@ class Certificate {
   // notAfter before notBefore, serial negative/zero/over 20 octets is a finding of the lint, not of
   // the parser), KEY_UNSUPPORTED (explicit EC parameters, a point not on the curve, an RSA modulus
   // above 8192 bits: before any arithmetic), CERTIFICATE_TOO_LARGE (over 64 KiB), TOO_MANY_NAMES
-  // (over 100 SANs, or attributes of a name).
-  static Result<Certificate> FromDer(std::string_view der);
+  // (over `max_sans` SANs, or 100 attributes of a name).
+  static Result<Certificate> FromDer(std::string_view der, int max_sans = kUploadSans);
 
   const std::string& der() const { return data_->der; }
   const Fields& fields() const { return data_->fields; }

@@ -9,6 +9,7 @@ namespace signet::keystore::x509 {
 namespace {
 
 constexpr int kMaxPathsChecked = 20;
+constexpr std::size_t kMaxOctetsChecked = 4u << 20;  // of their certificates
 
 std::size_t CountErrors(const Findings& findings) {
   return static_cast<std::size_t>(
@@ -53,15 +54,17 @@ ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> ex
                         const TrustView& trust, const ChainPolicy& policy) {
   ChainVerdict best;
   int checked = 0;
+  std::size_t octets = 0;
   PathSearch search(extra, trust);
   search.Run(leaf, [&](const std::vector<Certificate>& path) {
-    Findings findings = CheckPath(path, policy);
+    Findings findings = CheckPath(path, extra, policy);
     const bool accepted = !HasErrors(findings);
     if (best.path.empty() || CountErrors(findings) < CountErrors(best.findings)) {
       best.path = path;
       best.findings = std::move(findings);
     }
-    return accepted || ++checked >= kMaxPathsChecked;
+    for (const Certificate& certificate : path) octets += certificate.der().size();
+    return accepted || ++checked >= kMaxPathsChecked || octets >= kMaxOctetsChecked;
   });
   if (best.path.empty()) ExplainMissing(leaf, search, policy, best.findings);
   return best;

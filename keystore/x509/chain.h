@@ -11,6 +11,7 @@
 
 #include "keystore/x509/certificate.h"
 #include "keystore/x509/lint.h"
+#include "keystore/x509/revocation_list.h"
 
 namespace signet::keystore::x509 {
 
@@ -26,13 +27,45 @@ struct TrustView {
       intermediates;  // known, not trusted by themselves
 };
 
+// How severe the lint's findings are. The parser refuses what it refuses all the same.
+enum class Rigour : std::uint8_t {
+  // Chains of former times: weak hashes, short keys and kinds of keys that Signet does not make are
+  // warnings.
+  kLegacy,
+  kUpload,  // as Lint says
+  // As who examines a CA: what RFC 5280 or the CA/Browser Forum forbid is an error, though nothing
+  // here depends on it and CAs in service do it.
+  kConforming,
+};
+
+// What RFC 5280 §6.1.1 (c) to (f) calls the inputs about certificate policies.
+struct PolicyInputs {
+  std::vector<std::string> initial_set;  // user-initial-policy-set, OIDs; empty: any-policy
+  bool require_explicit = false;         // initial-explicit-policy
+  bool inhibit_mapping = false;          // initial-policy-mapping-inhibit
+  bool inhibit_any = false;              // initial-any-policy-inhibit
+};
+
+// By whom the leaf's owner is asked for; compared with alternative names only (RFC 9525 §6).
+struct PeerName {
+  enum class Type : std::uint8_t { kDns, kIp, kEmail } type = Type::kDns;
+  std::string value;
+};
+
 struct ChainPolicy {
   WallTime time{};
-  // EKU (OID) that every certificate with an EKU extension on the path must allow; empty: none.
-  std::string required_eku;
+  // EKUs (OIDs) each of which every certificate with an EKU extension on the path must allow.
+  std::vector<std::string> required_ekus;
+  std::vector<KeyUsage> required_usages;  // that the leaf must allow, if it has a key usage
   // How the leaf is linted; unset: kIntermediate for a CA, else kEndEntity. Say kEndEntity to
-  // refuse a CA as leaf (CA_IN_LEAF), kPinned for a client's certificate, which needs no SAN.
+  // refuse a CA as leaf (CA_IN_LEAF), kClient for a client's certificate, which needs no SAN.
   std::optional<LintRole> leaf_role;
+  std::optional<PeerName> peer_name;
+  std::optional<int> max_intermediates;  // that are not self-issued, between leaf and anchor
+  PolicyInputs policies;
+  // Set: each certificate below the anchor must be found good in one of these.
+  std::optional<std::vector<RevocationList>> revocation_lists;
+  Rigour rigour = Rigour::kUpload;
 };
 
 struct ChainVerdict {
@@ -48,8 +81,10 @@ struct ChainVerdict {
 // too) plus Lint on each, plus what OpenSSL does not catch. Ids: CHAIN_INCOMPLETE (names the issuer
 // that is missing), SIGNATURE_INVALID, EXPIRED, NOT_YET_VALID, NOT_A_CA, PATH_LENGTH_EXCEEDED,
 // NAME_CONSTRAINT_VIOLATED, POLICY_INVALID, CHAIN_INVALID (OpenSSL's other reasons),
-// EKU_NOT_ALLOWED, OUTLIVES_ISSUER (warning), CHAIN_TOO_COMPLEX, and Lint's. Revocation is not
-// looked at.
+// EKU_NOT_ALLOWED, KEY_USAGE_NOT_ALLOWED, PEER_NAME_MISMATCH, TOO_MANY_INTERMEDIATES,
+// OUTLIVES_ISSUER (warning), CHAIN_TOO_COMPLEX, and Lint's. Only where the policy brings revocation
+// lists: REVOKED, REVOCATION_UNKNOWN (no valid list for a certificate), CRL_INVALID, and those of
+// Lint about lists; `extra` then holds the lists' signers too.
 ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra,
                         const TrustView& trust, const ChainPolicy& policy);
 

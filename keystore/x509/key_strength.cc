@@ -118,4 +118,9 @@ std::vector<std::string> RsaWeaknesses(const EVP_PKEY* key) {
   return out;
 }
 
+bool IsBrokenHash(int digest) {
+  return digest == NID_md2 || digest == NID_md4 || digest == NID_md5 || digest == NID_sha1 ||
+         digest == NID_md5_sha1;
+}
+
 }  // namespace signet::keystore::x509

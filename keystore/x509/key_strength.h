@@ -12,5 +12,7 @@ namespace signet::keystore::x509 {
 // fingerprint (CVE-2017-15361). The size was bounded by the parser; the work is a few milliseconds
 // at most.
 std::vector<std::string> RsaWeaknesses(const EVP_PKEY* key);
+// MD2, MD4, MD5, SHA-1 and their mixture: `digest` is a NID.
+bool IsBrokenHash(int digest);
 
 }  // namespace signet::keystore::x509

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "keystore/x509/key_strength.h"
+#include "keystore/x509/lint_conformance.h"
 #include "keystore/x509/lint_names.h"
 #include "keystore/x509/names.h"
 #include "keystore/x509/openssl_ptr.h"
@@ -50,7 +51,10 @@ void LintEcUsage(const PublicKeyInfo& key, const std::vector<bool>& usage, const
 class Linter {
  public:
   Linter(const Certificate& certificate, LintRole role)
-      : fields_(certificate.fields()), x509_(certificate.handle()), role_(role) {}
+      : certificate_(certificate),
+        fields_(certificate.fields()),
+        x509_(certificate.handle()),
+        role_(role) {}
 
   Findings Run() {
     CheckSerial();
@@ -64,6 +68,7 @@ class Linter {
       CheckEndEntity();
     }
     CheckNames();
+    AddAll(ConformanceProblems(certificate_, role_));
     if (fields_.key_usage) LintEcUsage(fields_.key, *fields_.key_usage, fields_.fingerprint, out_);
     ERR_clear_error();
     return std::move(out_);
@@ -115,8 +120,7 @@ class Linter {
     if (X509_get_signature_info(x509_, &digest, &key, nullptr, &flags) != 1) {
       Add(severity, "SIGNATURE_WEAK",
           "the signature algorithm " + fields_.signature_algorithm + " is unknown or malformed");
-    } else if (digest == NID_md2 || digest == NID_md4 || digest == NID_md5 || digest == NID_sha1 ||
-               digest == NID_md5_sha1) {
+    } else if (IsBrokenHash(digest)) {
       Add(severity, "SIGNATURE_WEAK",
           "signed with " + fields_.signature_algorithm + ", whose hash is broken");
     } else if (key == EVP_PKEY_RSA_PSS && (flags & X509_SIG_INFO_TLS) == 0) {
@@ -147,8 +151,6 @@ class Linter {
           "basicConstraints is missing: this is no CA certificate");
     } else if (!fields_.ca) {
       Add(Severity::kError, "NOT_A_CA", "basicConstraints says that this is no CA");
-    } else if (X509_EXTENSION_get_critical(X509_get_ext(x509_, basic)) == 0) {
-      Add(Severity::kWarning, "BASIC_CONSTRAINTS_NOT_CRITICAL", "basicConstraints is not critical");
     }
     if (!fields_.key_usage) {
       Add(Severity::kWarning, "KEY_USAGE_MISSING", "a CA without a key usage");
@@ -156,16 +158,14 @@ class Linter {
       Add(MildForAnchors(), "CA_WITHOUT_KEY_CERT_SIGN",
           "the key usage does not allow to sign certificates (keyCertSign)");
     }
-    if (fields_.ski.empty() || (role_ == LintRole::kIntermediate && fields_.aki.empty())) {
-      Add(Severity::kWarning, "KEY_ID_MISSING",
-          "a subject or authority key identifier is missing: issuers are found by name only");
-    }
   }
 
   void CheckEndEntity() {
     if (fields_.ca) Add(Severity::kError, "CA_IN_LEAF", "an end-entity certificate with CA:TRUE");
     if (!fields_.ca && fields_.key_usage && (*fields_.key_usage)[kKeyCertSign]) {
-      Add(Severity::kError, "KEY_CERT_SIGN_WITHOUT_CA", "keyCertSign without CA:TRUE");
+      // What is trusted as itself only issues nothing, whatever it says.
+      Add(role_ == LintRole::kPinned ? Severity::kWarning : Severity::kError,
+          "KEY_CERT_SIGN_WITHOUT_CA", "keyCertSign without CA:TRUE");
     }
     if (fields_.extended && std::find(fields_.extended->begin(), fields_.extended->end(),
                                       kAnyUsage) != fields_.extended->end()) {
@@ -182,29 +182,20 @@ class Linter {
       return;
     }
     const std::string name = FirstCommonName(X509_get_subject_name(x509_));
-    for (const char* type : {"DNS:", "IP:"}) {
-      const auto parsed = ParseGeneralName(type + name);
-      if (!parsed) continue;
-      const std::string wanted = ToString(parsed.value());
-      const bool found =
-          std::any_of(fields_.sans.begin(), fields_.sans.end(), [&](const auto& san) {
-            const auto candidate = ParseGeneralName(san);
-            return candidate && ToString(candidate.value()) == wanted;
-          });
-      if (!found) {
-        Add(Severity::kError, "CN_NOT_IN_SAN",
-            "the common name '" + fields_.common_name + "' is none of the alternative names");
-      }
-      return;
+    for (NameProblem& problem : CommonNameProblems(name, fields_.sans)) {
+      Add(problem.severity, std::move(problem.id), std::move(problem.text));
     }
   }
 
   void CheckNames() {
     for (auto* problems :
          {&SubjectProblemsOf, &AlternativeNameProblemsOf, &NameConstraintProblemsOf}) {
-      for (NameProblem& problem : problems(x509_)) {
-        Add(problem.severity, std::move(problem.id), std::move(problem.text));
-      }
+      AddAll(problems(x509_));
+    }
+  }
+  void AddAll(std::vector<NameProblem> problems) {
+    for (NameProblem& problem : problems) {
+      Add(problem.severity, std::move(problem.id), std::move(problem.text));
     }
   }
   static std::vector<NameProblem> SubjectProblemsOf(const X509* x) {
@@ -217,6 +208,7 @@ class Linter {
     return NameConstraintProblems(x);
   }
 
+  const Certificate& certificate_;
   const Certificate::Fields& fields_;
   X509* x509_;
   LintRole role_;

@@ -9,10 +9,10 @@
 
 namespace signet::keystore::x509 {
 
-// Which rules hold: kPinned is a certificate trusted as itself (SPEC C5 pinned, ocsp-responder) or
-// a client's; it needs no SAN, and as nobody's signature is asked, its signature's hash is a
-// warning only.
-enum class LintRole : std::uint8_t { kAnchor, kIntermediate, kEndEntity, kPinned };
+// Which rules hold: kClient is an end entity whom nobody looks up by a name, it needs no SAN.
+// kPinned is a certificate trusted as itself (SPEC C5 pinned, ocsp-responder): no SAN either, and
+// as nobody's signature is asked, its signature's hash is a warning only.
+enum class LintRole : std::uint8_t { kAnchor, kIntermediate, kEndEntity, kClient, kPinned };
 
 // Ids: SERIAL_INVALID (zero, negative, over 20 octets), VERSION_INVALID, KEY_WEAK (RSA < 2048, RSA
 // size not a multiple of 8, exponent even or < 65537, Fermat-close primes, ROCA fingerprint, curve
@@ -20,9 +20,12 @@ enum class LintRole : std::uint8_t { kAnchor, kIntermediate, kEndEntity, kPinned
 // with odd parameters), EXTENSION_UNKNOWN_CRITICAL, CA_IN_LEAF, KEY_CERT_SIGN_WITHOUT_CA,
 // BASIC_CONSTRAINTS_MISSING, BASIC_CONSTRAINTS_NOT_CRITICAL, NOT_A_CA, CA_WITHOUT_KEY_CERT_SIGN,
 // KEY_USAGE_MISSING, KEY_ID_MISSING, NAME_CONSTRAINT_UNSUPPORTED (of a type that nobody checks, RFC
-// 5280 §4.2.1.10), SAN_MISSING, CN_NOT_IN_SAN, NAME_UNSAFE (NUL, invalid UTF-8, control characters,
-// non-ASCII or malformed dNSName), NAME_TOO_LONG, EC_KEY_ENCIPHERMENT (kE/dE on an EC key, RFC
-// 8813: info), EKU_ANY. An anchor's serial, SKI/AKI, key usage, criticality and its own signature's
+// 5280 §4.2.1.10), NAME_CONSTRAINT_UNCHECKED (the same, of an excluded form), SAN_MISSING,
+// CN_NOT_IN_SAN, CN_BESIDE_SAN (it is the domain of the names, or they are no DNS names),
+// CN_SPELLING (warning: the name is there in other letters), NAME_UNSAFE (NUL, invalid UTF-8,
+// control characters, non-ASCII or malformed dNSName), EMAIL_MALFORMED (warning), NAME_TOO_LONG,
+// EC_KEY_ENCIPHERMENT (kE/dE on an EC key, RFC 8813: info), EKU_ANY, and the warnings of
+// lint_conformance.h. An anchor's serial, SKI/AKI, key usage, criticality and its own signature's
 // hash are warnings only (SPEC C5a).
 Findings Lint(const Certificate& certificate, LintRole role);
 

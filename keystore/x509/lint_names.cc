@@ -1,5 +1,7 @@
 #include "keystore/x509/lint_names.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 
@@ -53,6 +55,17 @@ void CheckDnsName(std::string_view name, std::vector<NameProblem>& out) {
                      (underscore ? "' has an underscore" : "' is no host name")});
 }
 
+// RFC 5280 §4.2.1.6: a mailbox; quoted local parts with an @ in them are not met in practice.
+void CheckEmail(std::string_view address, std::vector<NameProblem>& out) {
+  const std::size_t at = address.find('@');
+  if (at != std::string_view::npos && at > 0 && at + 1 < address.size() &&
+      address.find('@', at + 1) == std::string_view::npos) {
+    return;
+  }
+  out.push_back({Severity::kWarning, "EMAIL_MALFORMED",
+                 "the e-mail address '" + EscapeLine(address, 128) + "' is no mailbox"});
+}
+
 void CheckIa5(std::string_view value, const char* kind, std::vector<NameProblem>& out) {
   const bool plain =
       std::all_of(value.begin(), value.end(), [](char c) { return c > 0x20 && c < 0x7F; });
@@ -76,20 +89,74 @@ bool IsChecked(const GENERAL_NAME& base) {
   }
 }
 
-void CheckSubtrees(const STACK_OF(GENERAL_SUBTREE) * subtrees, std::vector<NameProblem>& out) {
+// A form that is excluded concerns only paths with names of that form, and OpenSSL refuses those.
+void CheckSubtrees(const STACK_OF(GENERAL_SUBTREE) * subtrees, bool excluded,
+                   std::vector<NameProblem>& out) {
+  bool unchecked = false;
   for (int i = 0; i < sk_GENERAL_SUBTREE_num(subtrees); ++i) {
     const GENERAL_SUBTREE* subtree = sk_GENERAL_SUBTREE_value(subtrees, i);
     const bool bounds = subtree->maximum != nullptr ||
                         (subtree->minimum != nullptr && ASN1_INTEGER_get(subtree->minimum) != 0);
     if (!bounds && IsChecked(*subtree->base)) continue;
-    out.push_back({Severity::kError, "NAME_CONSTRAINT_UNSUPPORTED",
-                   "a name constraint (" + GeneralNameText(*subtree->base) +
-                       ") of a form that is not checked"});
-    return;
+    const std::string text =
+        "a name constraint (" + GeneralNameText(*subtree->base) + ") of a form that is not checked";
+    if (!excluded || bounds || subtree->base->type == GEN_IPADD) {
+      out.push_back({Severity::kError, "NAME_CONSTRAINT_UNSUPPORTED", text});
+      return;
+    }
+    if (!unchecked) out.push_back({Severity::kError, "NAME_CONSTRAINT_UNCHECKED", text});
+    unchecked = true;
   }
 }
 
+// "192.168.001.001", "0xC0A80101": no name, and an address to some programs only.
+bool IsOldAddress(const std::string& name) {
+  in_addr address{};
+  return name.find('\0') == std::string::npos && ::inet_aton(name.c_str(), &address) == 1;
+}
+
+NameProblem Spelling(const std::string& name) {
+  return {Severity::kWarning, "CN_SPELLING",
+          "the common name '" + EscapeLine(name, 128) +
+              "' is not spelt as the alternative name is (CA/Browser Forum BR 7.1.4.3)"};
+}
+
+// A host that is not among the names, nor the domain of one: the certificate says two things. Where
+// no alternative name is a DNS name, or they lie below the common name, it is a title.
+bool IsTitle(const std::string& host, const std::vector<std::string>& sans) {
+  bool any = false;
+  for (const std::string& san : sans) {
+    if (!san.starts_with("DNS:")) continue;
+    any = true;
+    if (san.ends_with("." + host)) return true;
+  }
+  return !any && !IsOldAddress(host);
+}
+
 }  // namespace
+
+std::vector<NameProblem> CommonNameProblems(const std::string& name,
+                                            const std::vector<std::string>& sans) {
+  for (const std::string type : {"DNS:", "IP:"}) {
+    const auto parsed = ParseGeneralName(type + name);
+    if (!parsed) continue;
+    const std::string wanted = ToString(parsed.value());
+    bool found = false;
+    for (const std::string& san : sans) {
+      const auto candidate = ParseGeneralName(san);
+      if (!candidate || ToString(candidate.value()) != wanted) continue;
+      // Host names letter by letter, addresses in the form of RFC 5952.
+      if ((type == "DNS:" ? san : wanted) == type + name) return {};
+      found = true;
+    }
+    if (found) return {Spelling(name)};
+    const bool title = type == "DNS:" && IsTitle(parsed.value().value, sans);
+    return {{Severity::kError, title ? "CN_BESIDE_SAN" : "CN_NOT_IN_SAN",
+             "the common name '" + EscapeLine(name, 128) + "' is none of the alternative names"}};
+  }
+  if (IsOldAddress(name)) return {Spelling(name)};
+  return {};
+}
 
 std::vector<NameProblem> SubjectProblems(const X509_NAME* subject) {
   std::vector<NameProblem> out;
@@ -122,7 +189,10 @@ std::vector<NameProblem> AlternativeNameProblems(const X509* x509) {
   for (int i = 0; names && i < sk_GENERAL_NAME_num(names.get()); ++i) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type == GEN_DNS) CheckDnsName(View(name->d.dNSName), out);
-    if (name->type == GEN_EMAIL) CheckIa5(View(name->d.rfc822Name), "e-mail address", out);
+    if (name->type == GEN_EMAIL) {
+      CheckIa5(View(name->d.rfc822Name), "e-mail address", out);
+      CheckEmail(View(name->d.rfc822Name), out);
+    }
     if (name->type == GEN_URI) CheckIa5(View(name->d.uniformResourceIdentifier), "URI", out);
     if (name->type == GEN_IPADD && name->d.iPAddress->length != 4 &&
         name->d.iPAddress->length != 16) {
@@ -137,8 +207,8 @@ std::vector<NameProblem> NameConstraintProblems(const X509* x509) {
   const NameConstraintsPtr constraints(static_cast<NAME_CONSTRAINTS*>(
       X509_get_ext_d2i(x509, NID_name_constraints, nullptr, nullptr)));
   if (constraints) {
-    CheckSubtrees(constraints->permittedSubtrees, out);
-    CheckSubtrees(constraints->excludedSubtrees, out);
+    CheckSubtrees(constraints->permittedSubtrees, false, out);
+    CheckSubtrees(constraints->excludedSubtrees, true, out);
   }
   return out;
 }

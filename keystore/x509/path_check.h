@@ -8,7 +8,12 @@
 namespace signet::keystore::x509 {
 
 // RFC 5280 §6.1 by X509_verify_cert on exactly this path (leaf first, anchor last), the lint of
-// each, EKU and dates.
-Findings CheckPath(std::span<const Certificate> path, const ChainPolicy& policy);
+// each, dates, and what the policy asks for: usages, name, depth, revocation (`extra` may hold the
+// signers of revocation lists).
+Findings CheckPath(std::span<const Certificate> path, std::span<const Certificate> extra,
+                   const ChainPolicy& policy);
+
+std::string NameOf(const Certificate& certificate);  // for sentences, in quotes
+Finding Broken(std::string id, std::string text, const Certificate& about);  // an error
 
 }  // namespace signet::keystore::x509

@@ -56,6 +56,14 @@ std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issu
     if (c.fields().subject_der == name) add(c, false);
   }
   for (const Certificate& c : LookUp(trust_.intermediates, name)) add(c, false);
+  // Who trusts a CA for some usages only does not trust it for all when the peer brings its
+  // certificate again without that limit.
+  std::erase_if(named, [&](const Candidate& c) {
+    return !c.anchor && std::any_of(named.begin(), named.end(), [&](const Candidate& trusted) {
+      return trusted.anchor && trusted.certificate.fields().extended &&
+             SameEntity(trusted.certificate, c.certificate);
+    });
+  });
   // Anchors before others, then those whose key id fits: the first path is then nearly always the
   // one.
   std::stable_sort(named.begin(), named.end(), [&](const Candidate& a, const Candidate& b) {

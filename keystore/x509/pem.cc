@@ -46,7 +46,7 @@ Error BlockUnexpected(std::string_view label) {
 // Collects what an upload holds, up to the caller's bound, and only then decodes it.
 class Collector {
  public:
-  explicit Collector(std::size_t most) : most_(most) {}
+  Collector(std::size_t most, int max_sans) : most_(most), max_sans_(max_sans) {}
 
   Status AddPem(std::string_view text) {
     const std::vector<PemBlock> blocks = FindPemBlocks(text, most_);
@@ -128,7 +128,7 @@ class Collector {
     Item& item = items_[index];
     const std::size_t number = index + 1;
     if (!item.error) {
-      auto certificate = Certificate::FromDer(item.der);
+      auto certificate = Certificate::FromDer(item.der, max_sans_);
       if (certificate) {
         bundle.certificates.push_back(std::move(certificate).value());
         return Ok();
@@ -149,6 +149,7 @@ class Collector {
   }
 
   const std::size_t most_;
+  const int max_sans_;
   std::vector<Item> items_;
 };
 
@@ -175,7 +176,7 @@ Error NeitherPemNorDer(std::string_view text) {
 
 }  // namespace
 
-Result<Bundle> ReadBundle(std::string_view upload, std::size_t most) {
+Result<Bundle> ReadBundle(std::string_view upload, std::size_t most, int max_sans) {
   const std::size_t limit = std::min(kMaxUpload, (most + 1) * kMaxPerCertificate);
   if (upload.size() > limit) {
     return MakeError(Kind::kRefused, "UPLOAD_TOO_LARGE",
@@ -183,7 +184,7 @@ Result<Bundle> ReadBundle(std::string_view upload, std::size_t most) {
                          std::to_string(limit) + " are taken here",
                      "Split the upload.");
   }
-  Collector out(most);
+  Collector out(most, max_sans);
   if (LooksLikeDer(upload)) {
     SIGNET_TRY(out.AddBinary(upload));
     return out.Take();
@@ -201,8 +202,8 @@ Result<Bundle> ReadBundle(std::string_view upload, std::size_t most) {
 }
 
 Result<std::vector<Certificate>> ReadCertificates(std::string_view upload,
-                                                  std::size_t max_certificates) {
-  SIGNET_TRY(auto bundle, ReadBundle(upload, max_certificates));
+                                                  std::size_t max_certificates, int max_sans) {
+  SIGNET_TRY(auto bundle, ReadBundle(upload, max_certificates, max_sans));
   if (!bundle.rejected.empty()) return std::move(bundle.rejected.front().error);
   return std::move(bundle.certificates);
 }

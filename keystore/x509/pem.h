@@ -20,7 +20,8 @@ namespace signet::keystore::x509 {
 // the certificate. The caller wipes `upload`; copies made here of what turns out to be a private
 // key are wiped.
 Result<std::vector<Certificate>> ReadCertificates(std::string_view upload,
-                                                  std::size_t max_certificates);
+                                                  std::size_t max_certificates,
+                                                  int max_sans = kUploadSans);
 
 // The same for bundle mode (SPEC C5a): what can not be read is reported and the others are taken,
 // whether a certificate is bad or its block is (damaged, of another kind, a PKCS#7 that is none).
@@ -37,7 +38,7 @@ struct Bundle {
   };
   std::vector<Rejected> rejected;  // in their order
 };
-Result<Bundle> ReadBundle(std::string_view upload, std::size_t most);
+Result<Bundle> ReadBundle(std::string_view upload, std::size_t most, int max_sans = kUploadSans);
 
 std::string RequestToPem(std::string_view der);
 

@@ -51,6 +51,6 @@ struct ExtensionFields {
 // `extensions` may be null. Each extension that OpenSSL knows is decoded and must be its own DER;
 // no two have one OID.
 Result<ExtensionFields> ReadExtensions(const STACK_OF(X509_EXTENSION) * extensions,
-                                       std::string_view word);
+                                       std::string_view word, int max_sans = kMaxNames);
 
 }  // namespace signet::keystore::x509

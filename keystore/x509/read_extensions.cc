@@ -11,6 +11,8 @@
 namespace signet::keystore::x509 {
 namespace {
 
+constexpr std::string_view kNoCa{"\x30\x03\x01\x01\x00", 5};
+
 struct AnyFree {
   const ASN1_ITEM* item = nullptr;
   void operator()(void* p) const { ASN1_item_free(static_cast<ASN1_VALUE*>(p), item); }
@@ -33,7 +35,11 @@ Status CheckStrict(const ASN1_OBJECT* object, std::string_view value, std::strin
   const bool same = size >= 0 && std::string_view(reinterpret_cast<char*>(out),
                                                   static_cast<std::size_t>(size)) == value;
   OPENSSL_free(out);
-  if (!same) return Malformed(word, "the extension " + ObjectName(object) + " is not in DER");
+  // The one breach of DER that CAs in service commit: CA:FALSE written out, though it is the
+  // default.
+  const bool written_default = OBJ_obj2nid(object) == NID_basic_constraints && value == kNoCa;
+  if (!same && !written_default)
+    return Malformed(word, "the extension " + ObjectName(object) + " is not in DER");
   return Ok();
 }
 
@@ -42,14 +48,15 @@ Ptr Decode(const STACK_OF(X509_EXTENSION) * extensions, int nid) {
   return Ptr(static_cast<typename Ptr::pointer>(X509V3_get_d2i(extensions, nid, nullptr, nullptr)));
 }
 
-Status ReadNames(const STACK_OF(X509_EXTENSION) * extensions, ExtensionFields& fields) {
+Status ReadNames(const STACK_OF(X509_EXTENSION) * extensions, int max_sans,
+                 ExtensionFields& fields) {
   const auto names = Decode<GeneralNamesPtr>(extensions, NID_subject_alt_name);
   if (!names) return Ok();
   const int count = sk_GENERAL_NAME_num(names.get());
-  if (count > kMaxNames) {
+  if (count > max_sans) {
     return MakeError(Kind::kRefused, "TOO_MANY_NAMES",
                      std::to_string(count) + " subject alternative names, at most " +
-                         std::to_string(kMaxNames) + " are taken",
+                         std::to_string(max_sans) + " are taken",
                      "Have it issued with fewer names.");
   }
   for (int i = 0; i < count; ++i) {
@@ -65,8 +72,7 @@ Status ReadBasicConstraints(const STACK_OF(X509_EXTENSION) * extensions, Extensi
   fields.ca = basic->ca != 0;
   if (basic->pathlen == nullptr) return Ok();
   std::int64_t length = 0;
-  if (ASN1_INTEGER_get_int64(&length, basic->pathlen) != 1 || length < 0 || length > INT_MAX ||
-      !fields.ca) {
+  if (ASN1_INTEGER_get_int64(&length, basic->pathlen) != 1 || length < 0 || length > INT_MAX) {
     return Malformed(word, "basicConstraints holds an impossible path length");
   }
   fields.path_length = static_cast<int>(length);
@@ -112,7 +118,7 @@ void ReadKeyIds(const STACK_OF(X509_EXTENSION) * extensions, ExtensionFields& fi
 }  // namespace
 
 Result<ExtensionFields> ReadExtensions(const STACK_OF(X509_EXTENSION) * extensions,
-                                       std::string_view word) {
+                                       std::string_view word, int max_sans) {
   ExtensionFields fields;
   if (extensions == nullptr) return fields;
   const int count = sk_X509_EXTENSION_num(extensions);
@@ -126,7 +132,7 @@ Result<ExtensionFields> ReadExtensions(const STACK_OF(X509_EXTENSION) * extensio
     }
     SIGNET_TRY(CheckStrict(object, View(X509_EXTENSION_get_data(extension)), word));
   }
-  SIGNET_TRY(ReadNames(extensions, fields));
+  SIGNET_TRY(ReadNames(extensions, max_sans, fields));
   SIGNET_TRY(ReadBasicConstraints(extensions, fields, word));
   ReadKeyUsage(extensions, fields);
   SIGNET_TRY(ReadExtendedUsage(extensions, fields, word));

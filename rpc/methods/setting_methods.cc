@@ -18,8 +18,7 @@ void AddSettingMethods(MethodTable& table, services::Settings& settings) {
       {"setting.set", "Changes a setting, and tells which certificates must be made anew for it.",
        Access::kAdminister, TokenNeed::kNone, Effect::kChange},
       [&settings](Call call, api::SettingSetRequest request) {
-        return settings.Set(std::move(call.context), std::move(call.operation),
-                            std::move(request));
+        return settings.Set(std::move(call.context), std::move(call.operation), std::move(request));
       },
       [&settings](Call, api::SettingSetRequest request) {
         return AtOnce(settings.ProposeSet(request));

@@ -1,5 +1,5 @@
 // One input to all that reads certificates and requests from outside: upload, lint, classification,
-// chain, request.
+// chain, request, revocation lists.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -29,8 +29,8 @@ void Exercise(const Certificate& certificate) {
   RequireLine(fields.issuer);
   RequireLine(fields.common_name);
   for (const std::string& san : fields.sans) RequireLine(san);
-  for (const LintRole role :
-       {LintRole::kAnchor, LintRole::kIntermediate, LintRole::kEndEntity, LintRole::kPinned}) {
+  for (const LintRole role : {LintRole::kAnchor, LintRole::kIntermediate, LintRole::kEndEntity,
+                              LintRole::kClient, LintRole::kPinned}) {
     for (const Finding& finding : Lint(certificate, role)) RequireLine(finding.text);
   }
   (void)ClassifyEntry(certificate, EntryKind::kPinned);
@@ -70,6 +70,15 @@ void ExerciseRequest(std::string_view bytes) {
   (void)LintRequest(request.value(), Profile{});
 }
 
+void ExerciseLists(std::string_view bytes) {
+  const auto lists = ReadRevocationLists(bytes, 16);
+  if (!lists) return;
+  for (const RevocationList& list : lists.value()) {
+    RequireLine(list.issuer());
+    for (const Finding& finding : Lint(list)) RequireLine(finding.text);
+  }
+}
+
 void ExerciseName(std::string_view bytes) {
   const auto name = ParseGeneralName(bytes);
   if (!name) return;
@@ -84,5 +93,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   ExerciseUpload(bytes);
   ExerciseRequest(bytes);
   ExerciseName(bytes);
+  ExerciseLists(bytes);
   return 0;
 }

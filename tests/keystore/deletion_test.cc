@@ -85,8 +85,9 @@ TEST_F(Deletion, PlanIsStaleWhenAnIdentityBeganToRestOnTheEntry) {
   const std::string hash = ReportOf(PlanDeletion(In(), {"cup-trust", root, "", {}}).value()).hash;
   Done(Upload(pem));
   Operation operation = Next();
-  EXPECT_EQ(Word(trust->Delete(operation, {"cup-trust", root, "", {{"TRUST_IN_USE"}, "why"}}, hash)),
-            "PLAN_STALE");
+  EXPECT_EQ(
+      Word(trust->Delete(operation, {"cup-trust", root, "", {{"TRUST_IN_USE"}, "why"}}, hash)),
+      "PLAN_STALE");
   EXPECT_TRUE(Trusts(root));
 }
 

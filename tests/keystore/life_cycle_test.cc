@@ -73,15 +73,14 @@ TEST_F(LifeCycle, PlanTellsWhatIsReplacedKeptAndRestarted) {
 TEST_F(LifeCycle, SeveralCertificatesAreInstalledTogetherOrNotAtAll) {
   TrustChain();
   Operation first = Next();
-  Done(trust->Upload(first,
-                     {"tomcat-trust", {{ca.Issuer("root") + ca.Issuer("intermediate"), "", ""}}, {},
-                      false},
-                     {}));
+  Done(trust->Upload(
+      first, {"tomcat-trust", {{ca.Issuer("root") + ca.Issuer("intermediate"), "", ""}}, {}, false},
+      {}));
   const std::string cup = Signed();
   const std::string tomcat = Signed({}, "tomcat-ECDSA");
   Operation second = Next();
-  const auto mixed = identities->Upload(
-      second, {{{"cup-ECDSA", cup}, {"tomcat-ECDSA", cup}}, false, {}}, {});
+  const auto mixed =
+      identities->Upload(second, {{{"cup-ECDSA", cup}, {"tomcat-ECDSA", cup}}, false, {}}, {});
   ASSERT_FALSE(mixed);
   EXPECT_EQ(mixed.error().word, "KEY_MISMATCH");
   EXPECT_EQ(Current(), "");
@@ -89,12 +88,12 @@ TEST_F(LifeCycle, SeveralCertificatesAreInstalledTogetherOrNotAtAll) {
                 .error()
                 .word,
             "PURPOSE_TWICE");
-  const ChangeResult both = Done(identities->Upload(
-      second, {{{"cup-ECDSA", cup}, {"tomcat-ECDSA", tomcat}}, false, {}}, {}));
+  const ChangeResult both = Done(
+      identities->Upload(second, {{{"cup-ECDSA", cup}, {"tomcat-ECDSA", tomcat}}, false, {}}, {}));
   EXPECT_EQ(Current(), Fingerprint(cup));
   EXPECT_EQ(Current("tomcat-ECDSA"), Fingerprint(tomcat));
-  EXPECT_THAT(both.restarts, UnorderedElementsAre("Cisco SIP Proxy", "Cisco Presence Engine",
-                                                  "Cisco Tomcat"));
+  EXPECT_THAT(both.restarts,
+              UnorderedElementsAre("Cisco SIP Proxy", "Cisco Presence Engine", "Cisco Tomcat"));
   EXPECT_THAT(state->Now()->csrs, SizeIs(0));
   ExpectConsistent();
 }
@@ -112,8 +111,7 @@ TEST_F(LifeCycle, OneChainInSeveralPartsIsStoredOnce) {
 
 TEST_F(LifeCycle, FindingIsOverriddenByNameWithAReasonThatTheAuditKeeps) {
   TrustChain();
-  const std::string pem =
-      Signed({{"eku", json::array{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.5"}}});
+  const std::string pem = Signed({{"eku", json::array{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.5"}}});
   EXPECT_EQ(Word(Upload(pem)), "EKU_LOST_clientAuth");
   EXPECT_EQ(Word(Upload(pem, {}, {{"EKU_LOST_clientAuth"}, " "})), "FORCE_WITHOUT_REASON");
   EXPECT_EQ(Word(Upload(pem, {}, {{"SAN_MISSING"}, "why"})), "FORCE_UNFOUNDED");
@@ -141,7 +139,8 @@ TEST_F(LifeCycle, RollbackGoesBackAndForwardWithTheKeysOfEach) {
   EXPECT_THAT(back.restarts, Contains("Cisco SIP Proxy"));
   EXPECT_EQ(Current(), self_signed);
   EXPECT_EQ(CurrentKey(), first_key);
-  EXPECT_TRUE(identities->Sign({.purpose = "cup-ECDSA", .algorithm = {}, .hash = {}, .input = "x"}));
+  EXPECT_TRUE(
+      identities->Sign({.purpose = "cup-ECDSA", .algorithm = {}, .hash = {}, .input = "x"}));
   Done(Rollback());
   EXPECT_EQ(Current(), Fingerprint(pem));
   EXPECT_EQ(CurrentKey(), second_key);

@@ -23,8 +23,8 @@ class MovedClock final : public Clock {
 class LifeCycleWorld : public IdentitiesWorld {
  protected:
   LifeCycleWorld() {
-    identities = std::make_unique<Identities>(catalogue, names, *state, *committer, token.token(),
-                                              clock);
+    identities =
+        std::make_unique<Identities>(catalogue, names, *state, *committer, token.token(), clock);
     trust = std::make_unique<Trust>(catalogue, names, *state, *committer, clock);
   }
   PlanInput In() { return {catalogue, names, state->Now(), clock.Now()}; }

@@ -1,7 +1,8 @@
 // Settings: what they may hold, and what follows from them for certificates (SPEC C8, K1).
+#include "keystore/settings.h"
+
 #include <gmock/gmock.h>
 
-#include "keystore/settings.h"
 #include "tests/keystore/plan_world.h"
 
 namespace signet::keystore {
@@ -81,14 +82,12 @@ TEST_F(Settings, ChangeTellsWhichCertificatesMustBeMadeAnew) {
   world.Install("c1", x509::Certificate::FromDer(der).value());
   EXPECT_THAT(PlanSetting(world.In(), "xmpp-federation-wildcards", "off").value().findings,
               IsEmpty());
-  const SettingPlan plan =
-      PlanSetting(world.In(), "xmpp-federation-wildcards", "on").value();
+  const SettingPlan plan = PlanSetting(world.In(), "xmpp-federation-wildcards", "on").value();
   const Finding* regenerate = FindingOf(plan.findings, "REGENERATE");
   ASSERT_NE(regenerate, nullptr);
   EXPECT_THAT(regenerate->text, HasSubstr("*.chat.example.com"));
   EXPECT_THAT(regenerate->text, HasSubstr("signet csr generate cup-xmpp-s2s-ECDSA"));
-  EXPECT_THAT(plan.restarts,
-              ElementsAre("Cisco XCP XMPP Federation Connection Manager"));
+  EXPECT_THAT(plan.restarts, ElementsAre("Cisco XCP XMPP Federation Connection Manager"));
   Set("xmpp-federation-wildcards", "on");
   const Purpose& purpose = *world.catalogue.FindPurpose("cup-xmpp-s2s-ECDSA");
   EXPECT_THAT(UncoveredNames(world.In(), purpose), ElementsAre("*.chat.example.com"));

@@ -10,9 +10,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certs.chains import chains
+from certs.conformance import conformance
 from certs.containers import containers, requests
 from certs.der_tree import changed
 from certs.issue import DER, HOST, LATER, OUT, PEM, TLS, make, name, new_key, save, write
+from certs.lists import lists
 from certs.odd import envelopes, keys, names
 
 
@@ -46,6 +48,8 @@ def main():
     chains(root, root_key, int1, int1_key, int2, int2_key, leaf_key, by_int2)
     containers(leaf, root, int1, leaf_key, rsa_key)
     requests(leaf_key)
+    conformance(root, root_key, int1, int1_key, leaf_key, by_int2)
+    lists(root, root_key, int1, int1_key, int2, int2_key, leaf, leaf_key)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,11 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/error.h"
+
 namespace signet::tools {
+
+struct Invocation;
 
 // A positional argument. `member` is the parameter it becomes; "certificates[].pem" makes one
 // element of an array for each value. Without a member the command's own code reads it.
@@ -40,6 +44,7 @@ struct Option {
   std::string_view help = "";
   Type type = Type::kText;
   std::string_view choices = "";  // "pem der chain": for help and completion, the daemon decides
+  bool required = false;
 };
 
 struct Column {
@@ -82,6 +87,8 @@ struct Command {
   std::string_view verdict = "";   // a boolean member: false is exit code 1
   Special special = Special::kNone;
   bool local_only = false;  // refused by --url before anything is sent
+  // Set: carried out by this alone, without a daemon; it prints its data and says the exit code.
+  Result<int> (*without_daemon)(const Invocation&) = nullptr;
 };
 
 }  // namespace signet::tools

@@ -1,5 +1,7 @@
 #include "tools/cli/commands.h"
 
+#include "tools/cli/chain_cases.h"
+
 namespace signet::tools {
 namespace {
 
@@ -416,6 +418,17 @@ void AddAudit(std::vector<Command>& table) {
                    .verdict = "verified"});
 }
 
+void AddWithoutDaemon(std::vector<Command>& table) {
+  table.push_back(
+      {.noun = "chain",
+       .verb = "check",
+       .summary = "Judge chains of a file with the rules of an upload (no daemon)",
+       .examples = "signet chain check --cases chains.jsonl",
+       .options = {{"--cases", "cases", "FILE.jsonl",
+                    "one case a line; its files are relative to FILE", Type::kText, "", true}},
+       .without_daemon = CheckChainCases});
+}
+
 std::vector<Command> MakeTable() {
   std::vector<Command> table;
   table.push_back({.noun = "status",
@@ -443,6 +456,7 @@ std::vector<Command> MakeTable() {
   AddSettings(table);
   AddTokenAndKeys(table);
   AddAudit(table);
+  AddWithoutDaemon(table);
   table.push_back(
       {.noun = "rpc",
        .summary = "Call a method by name; the result is printed as JSON",
@@ -474,6 +488,7 @@ std::string_view NounSummary(std::string_view noun) {
   if (noun == "token") return "The PKCS#11 token";
   if (noun == "key") return "Keys in the token";
   if (noun == "audit") return "The audit log";
+  if (noun == "chain") return "Certificate chains by themselves";
   if (noun == "completion") return "Shell completion";
   return "";
 }

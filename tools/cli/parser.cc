@@ -102,7 +102,7 @@ void AddOption(CLI::App& app, const Option& row, std::vector<std::string>& typed
     return;
   }
   CLI::Option* option = app.add_option(std::string(row.flag), typed, help);
-  option->type_name(std::string(row.value))->allow_extra_args(false);
+  option->type_name(std::string(row.value))->allow_extra_args(false)->required(row.required);
   if (row.type == Option::Type::kText || row.type == Option::Type::kInteger ||
       row.type == Option::Type::kListFile) {
     option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);

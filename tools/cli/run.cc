@@ -227,6 +227,9 @@ Result<int> Run(int argc, const char* const* argv) {
     SIGNET_TRY(Write(BashCompletion()));
     return 0;
   }
+  if (invocation->command->without_daemon != nullptr) {
+    return invocation->command->without_daemon(*invocation);
+  }
   SIGNET_TRY(const json::value result, Ask(*invocation));
   return Show(*invocation, result);
 }

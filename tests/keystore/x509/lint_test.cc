@@ -67,6 +67,7 @@ INSTANTIATE_TEST_SUITE_P(Abuse23CommonName, LintSays,
                                          Case{"san-other", kEnd, "CN_NOT_IN_SAN", "error"},
                                          Case{"san-case", kEnd, "CN_NOT_IN_SAN", ""},
                                          Case{"cn-words", kEnd, "CN_NOT_IN_SAN", ""},
+                                         Case{"client", LintRole::kClient, "SAN_MISSING", ""},
                                          Case{"client", LintRole::kPinned, "SAN_MISSING", ""}));
 INSTANTIATE_TEST_SUITE_P(Abuse26Version1, LintSays,
                          testing::Values(Case{"version-1", kEnd, "VERSION_INVALID", "error"},
