@@ -108,17 +108,23 @@ BOOST_DESCRIBE_STRUCT(GenerateRequest, (Plannable),
 
 struct DownloadRequest {
   std::string purpose;                // certificate.download; csr.download takes `id` or `purpose`
-  std::optional<std::string> format;  // pem (default) | der (base64 in `content`) | chain
+  std::optional<std::string> format;  // pem (default) | der (base64 in `content`) | chain | pkcs7
 };
 BOOST_DESCRIBE_STRUCT(DownloadRequest, (), (purpose, format))
+
+struct DownloadFile {
+  std::string name, content;
+};
+BOOST_DESCRIBE_STRUCT(DownloadFile, (), (name, content))
 
 struct Download {
   std::string name;  // file name by SPEC W5
   std::string format;
   std::string encoding;  // text | base64
   std::string content;
+  std::optional<std::vector<DownloadFile>> files;  // of a folder, in place of `content`; text
 };
-BOOST_DESCRIBE_STRUCT(Download, (), (name, format, encoding, content))
+BOOST_DESCRIBE_STRUCT(Download, (), (name, format, encoding, content, files))
 
 struct UploadItem {
   std::string purpose;
@@ -226,8 +232,12 @@ BOOST_DESCRIBE_STRUCT(TrustUndeleteRequest, (Plannable), (store, id))
 
 struct TrustDownloadRequest {
   std::string store;
+  // pem (default) | pkcs7 | pkcs12 (trusted certificates for Java) | hashed (a folder for
+  // OpenSSL's -CApath)
+  std::optional<std::string> format;
+  std::optional<std::string> password;  // of pkcs12; what is in it is public. Default "changeit"
 };
-BOOST_DESCRIBE_STRUCT(TrustDownloadRequest, (), (store))
+BOOST_DESCRIBE_STRUCT(TrustDownloadRequest, (), (store, format, password))
 
 // ---- settings
 struct SettingInfo {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "keystore/settings.h"
+#include "keystore/x509/export.h"
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
 #include "services/forcing.h"
@@ -178,11 +179,19 @@ Result<api::Download> Certificates::Download(const api::DownloadRequest& request
   download.format = request.format.value_or("pem");
   download.name = purpose->file_stem + (download.format == "der" ? ".der" : ".pem");
   if (Fill(download, leaf->ToPem(), leaf->der())) return download;
-  if (download.format != "chain") return UnknownFormat(download.format, "pem, der, chain");
+  if (download.format != "chain" && download.format != "pkcs7")
+    return UnknownFormat(download.format, "pem, der, chain, pkcs7");
+  std::vector<keystore::x509::Certificate> chain = {*leaf};
   for (const std::string& fingerprint : current->chain) {
-    if (const auto* issuer = snapshot->Certificate(fingerprint))
-      download.content += issuer->ToPem();
+    if (const auto* issuer = snapshot->Certificate(fingerprint)) chain.push_back(*issuer);
   }
+  if (download.format == "pkcs7") {
+    download.name = purpose->file_stem + ".p7b";
+    SIGNET_TRY(download.content, keystore::x509::ToPkcs7(chain));
+    return download;
+  }
+  download.content.clear();
+  for (const auto& certificate : chain) download.content += certificate.ToPem();
   return download;
 }
 

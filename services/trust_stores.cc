@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 
+#include "keystore/x509/export.h"
 #include "platform/encoding.h"
 #include "services/forcing.h"
 #include "services/paging.h"
@@ -182,15 +183,41 @@ Result<api::Download> TrustStores::Download(const api::TrustDownloadRequest& req
   SIGNET_TRY(const keystore::TrustStoreRow* store,
              keystore::FindTrustStore(catalogue_, request.store));
   const auto snapshot = state_.Now();
-  api::Download download;
-  download.name = store->name + ".pem";
-  download.format = "pem";
-  download.encoding = "text";
+  std::vector<keystore::x509::NamedCertificate> named;
+  std::vector<keystore::x509::Certificate> plain;
   EachEntry(*snapshot, store->name, "", [&](const Row& row) {
-    const auto* certificate = snapshot->Certificate(row.entry->certificate);
-    if (certificate != nullptr) download.content += certificate->ToPem();
+    if (const auto* certificate = snapshot->Certificate(row.entry->certificate)) {
+      named.push_back({*certificate, row.entry->certificate.substr(0, 16), row.entry->kind,
+                       row.entry->description});
+      plain.push_back(*certificate);
+    }
     return true;
   });
+  api::Download download;
+  download.format = request.format.value_or("pem");
+  download.encoding = "text";
+  download.name = store->name + ".pem";
+  if (download.format == "pem") {
+    download.content = keystore::x509::ToPemBundle(named);
+  } else if (download.format == "pkcs7") {
+    download.name = store->name + ".p7b";
+    SIGNET_TRY(download.content, keystore::x509::ToPkcs7(plain));
+  } else if (download.format == "pkcs12") {
+    download.name = store->name + ".p12";
+    download.encoding = "base64";
+    SIGNET_TRY(const std::string der,
+               keystore::x509::ToPkcs12TrustStore(named, request.password.value_or("changeit")));
+    download.content = Base64Encode(der);
+  } else if (download.format == "hashed") {
+    download.name = store->name;
+    download.files.emplace();
+    for (keystore::x509::NamedFile& file : keystore::x509::ToHashedDirectory(plain))
+      download.files->push_back({std::move(file.name), std::move(file.content)});
+  } else {
+    return MakeError(Kind::kUsage, "FORMAT_UNKNOWN",
+                     "there is no format '" + EscapeLine(download.format, 32) + "' here",
+                     "Use one of: pem, pkcs7, pkcs12, hashed.");
+  }
   return download;
 }
 

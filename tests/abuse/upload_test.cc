@@ -121,7 +121,7 @@ TEST_F(UploadText, A33_Pkcs12IsRefusedByItsType) {
   for (const char* file : {"b.p12", "nomac.p12"}) {
     const std::string octets = ReadWhole(folder / file);
     UploadRefused("PRIVATE_KEY_IN_UPLOAD", Base64Encode(octets));
-    UploadRefused("PEM_BLOCK_UNEXPECTED", PemBlock("PKCS12", octets));
+    UploadRefused("PRIVATE_KEY_IN_UPLOAD", PemBlock("PKCS12", octets));
     UploadRefused("PRIVATE_KEY_IN_UPLOAD", PemBlock("CERTIFICATE", octets));
   }
 }

@@ -121,7 +121,7 @@ void AddCertificates(std::vector<Command>& table) {
                    .examples = "signet certificate download tomcat\n"
                                "signet certificate download cup-ECDSA -o ./     (cup_ECDSA.pem)",
                    .arguments = {kPurpose},
-                   .options = {Format("pem der chain")},
+                   .options = {Format("pem der chain pkcs7")},
                    .special = Special::kDownload});
   table.push_back(
       {.noun = "certificate",
@@ -296,9 +296,14 @@ void AddTrust(std::vector<Command>& table) {
   table.push_back({.noun = "trust",
                    .verb = "download",
                    .method = "trust.download",
-                   .summary = "A whole trust store as one PEM file",
-                   .examples = "signet trust download tomcat-trust -o ./",
+                   .summary = "A whole trust store as a file or a folder",
+                   .examples = "signet trust download tomcat-trust -o ./\n"
+                               "signet trust download tomcat-trust --format pkcs12 -o trust.p12\n"
+                               "signet trust download tomcat-trust --format hashed -o certs/",
                    .arguments = {kStore},
+                   .options = {Format("pem pkcs7 pkcs12 hashed"),
+                               {"--password", "password", "TEXT",
+                                "of pkcs12, default changeit: what is in it is public"}},
                    .special = Special::kDownload});
 }
 

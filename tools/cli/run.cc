@@ -60,9 +60,29 @@ Status WriteFile(std::string path, const std::string& name, std::string_view con
   return Ok();
 }
 
+// A download of several files: -o names their folder.
+Status WriteFolder(const Invocation& invocation, const json::array& files,
+                   const json::value& result) {
+  if (invocation.globals.json) return PrintJson(result);
+  if (invocation.output_file.empty()) {
+    return MakeError(Kind::kUsage, "FOLDER_WANTED", "this download is a folder of files",
+                     "Give the folder: -o DIR/.");
+  }
+  std::string folder = invocation.output_file;
+  if (!folder.ends_with('/')) folder.push_back('/');
+  for (const json::value& file : files) {
+    if (!file.is_object()) return InternalError("the answer is not a folder");
+    SIGNET_TRY(
+        WriteFile(folder, Member(file.get_object(), "name"), Member(file.get_object(), "content")));
+  }
+  return Ok();
+}
+
 Status ShowDownload(const Invocation& invocation, const json::value& result) {
   if (!result.is_object()) return InternalError("the answer is not a file");
   const json::object& file = result.get_object();
+  if (const json::value* files = file.if_contains("files"); files != nullptr && files->is_array())
+    return WriteFolder(invocation, files->get_array(), result);
   std::string content = Member(file, "content");
   const bool binary = Member(file, "encoding") == "base64";
   if (binary) {
