@@ -117,6 +117,15 @@ class RequestParser final : public http::basic_parser<true> {
 
 }  // namespace
 
+namespace {
+
+// "0" CRLF CRLF has five octets (RFC 9112 section 7.1), so more must follow.
+bool IsPieceOfLastChunk(std::string_view unread) {
+  return unread.size() < 5 && unread.starts_with('0');
+}
+
+}  // namespace
+
 struct HttpReader::Parser {
   std::optional<RequestParser> beast;
   bool header_told = false;
@@ -155,6 +164,9 @@ HttpReader::Step HttpReader::Feed(std::string_view bytes, std::size_t& used) {
     }
     if (parser.is_done()) return Step::kDone;
     if (used == bytes.size()) return Step::kNeedMore;
+    // Beast 1.81 asserts that a last chunk which came in pieces has five octets by its second look.
+    if (parser.is_header_done() && parser.chunked() && IsPieceOfLastChunk(bytes.substr(used)))
+      return Step::kNeedMore;
     beast::error_code ec;
     const std::size_t count =
         parser.put(boost::asio::const_buffer(bytes.data() + used, bytes.size() - used), ec);

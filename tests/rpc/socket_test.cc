@@ -142,6 +142,24 @@ TEST(UnixSocket, Abuse74ChunkedBodiesWork) {
   EXPECT_EQ(BodyOf(response).at("result").at("text").as_string(), "hi");
 }
 
+// Beast 1.81 asserts when the last chunk comes in pieces of fewer than five octets.
+TEST(UnixSocket, LastChunkMayComeOctetByOctet) {
+  TestServer server;
+  const std::string head = std::string(kHead) + "Transfer-Encoding: chunked\r\n\r\n";
+  char size[16];
+  std::snprintf(size, sizeof size, "%zx", std::string(kEcho).size());
+  const std::string body = std::string(size) + "\r\n" + kEcho + "\r\n";
+  for (const std::string& before : {head + body, head}) {
+    RawClient client = RawClient::Unix(server.socket());
+    client.Send(before + "0\r\n");
+    for (const char* octet : {"\r", "\n"}) {
+      usleep(50'000);  // so that each is read by itself
+      client.Send(octet);
+    }
+    EXPECT_EQ(StatusOf(client.ReadResponse()), 200) << before.size();
+  }
+}
+
 TEST(UnixSocket, Abuse74And86LimitsOfBodyHeadAndTarget) {
   TestServer server;
   const std::string head = kHead;
