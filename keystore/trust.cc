@@ -27,11 +27,9 @@ Result<ChangeResult> Trust::Finish(Operation& operation, const std::string& meth
   return result;
 }
 
-Result<ChangeResult> Trust::Upload(Operation& operation, const TrustUploadRequest& request,
-                                   const std::optional<std::string>& wanted) {
-  const PlanInput in = Input();
-  SIGNET_TRY(const TrustPlan plan, PlanTrustUpload(in, request));
-  SIGNET_TRY(CheckPlan(plan, wanted));
+Result<ChangeResult> Trust::Store(Operation& operation, const std::string& method,
+                                  const std::string& origin, const TrustPlan& plan,
+                                  const PlanInput& in) {
   ChangeResult result;
   result.operation = operation.id;
   result.findings = plan.findings;
@@ -42,13 +40,30 @@ Result<ChangeResult> Trust::Upload(Operation& operation, const TrustUploadReques
   Transaction transaction;
   TrustWriter writer(*in.snapshot, state_.layout(), in.now);
   for (const TrustAddition& addition : plan.additions) {
-    writer.Add(plan.store, addition, "uploaded");
+    writer.Add(plan.store, addition, origin);
     result.stored.push_back(addition.certificate.fingerprint());
   }
   writer.WriteTo(transaction);
-  return Finish(operation, "trust.upload", plan,
-                plan.store + " +" + std::to_string(plan.additions.size()), std::move(transaction),
-                std::move(result));
+  return Finish(operation, method, plan,
+                plan.store + " +" + std::to_string(plan.additions.size()) + " " + origin,
+                std::move(transaction), std::move(result));
+}
+
+Result<ChangeResult> Trust::Upload(Operation& operation, const TrustUploadRequest& request,
+                                   const std::optional<std::string>& wanted) {
+  const PlanInput in = Input();
+  SIGNET_TRY(const TrustPlan plan, PlanTrustUpload(in, request));
+  SIGNET_TRY(CheckPlan(plan, wanted));
+  return Store(operation, "trust.upload", "uploaded", plan, in);
+}
+
+Result<ChangeResult> Trust::Import(Operation& operation, const ImportRequest& request,
+                                   const std::optional<std::string>& wanted) {
+  const PlanInput in = Input();
+  SIGNET_TRY(const TrustPlan plan, PlanImport(in, request));
+  SIGNET_TRY(CheckPlan(plan, wanted));
+  return Store(operation, "import.fetch", "imported from " + EscapeLine(request.host, 128), plan,
+               in);
 }
 
 Result<ChangeResult> Trust::Delete(Operation& operation, const TrustDeleteRequest& request,

@@ -4,6 +4,7 @@
 #include "keystore/committer.h"
 #include "keystore/operation.h"
 #include "keystore/plan_deletion.h"
+#include "keystore/plan_import.h"
 #include "keystore/settings.h"
 
 namespace signet::keystore {
@@ -24,12 +25,16 @@ class Trust {
                               const std::optional<std::string>& wanted);
   Result<ChangeResult> Undelete(Operation& operation, const std::string& store,
                                 const std::string& id, const std::optional<std::string>& wanted);
+  Result<ChangeResult> Import(Operation& operation, const ImportRequest& request,
+                              const std::optional<std::string>& wanted);
   Result<ChangeResult> Set(Operation& operation, const std::string& setting,
                            const std::string& value, const std::optional<std::string>& wanted);
   // What the planners may see now.
   PlanInput Input() const { return {catalogue_, names_, state_.Now(), clock_.Now()}; }
 
  private:
+  Result<ChangeResult> Store(Operation& operation, const std::string& method,
+                             const std::string& origin, const TrustPlan& plan, const PlanInput& in);
   Result<ChangeResult> Finish(Operation& operation, const std::string& method, const Plan& plan,
                               std::string detail, Transaction transaction, ChangeResult result);
 

@@ -239,6 +239,35 @@ struct TrustDownloadRequest {
 };
 BOOST_DESCRIBE_STRUCT(TrustDownloadRequest, (), (store, format, password))
 
+// ---- import
+struct ImportRequest : Plannable {
+  std::string store, host;               // HOST[:PORT], 443 by default
+  std::optional<std::string> algorithm;  // rsa | ecdsa | both; the server chooses by default
+  std::optional<std::string> starttls;   // xmpp | xmpp-server | smtp | ldap
+  std::optional<std::vector<std::string>> fingerprint;  // SHA-256 that were confirmed
+};
+BOOST_DESCRIBE_STRUCT(ImportRequest, (Plannable), (store, host, algorithm, starttls, fingerprint))
+
+struct ImportAttempt {
+  std::string algorithm;  // rsa | ecdsa | any
+  bool connected = false, downloaded = false, stored = false;
+  std::string address, protocol;
+  std::optional<std::string> fingerprint;           // of the server's own certificate
+  std::optional<std::string> code, detail, remedy;  // of what failed
+};
+BOOST_DESCRIBE_STRUCT(ImportAttempt, (),
+                      (algorithm, connected, downloaded, stored, address, protocol, fingerprint,
+                       code, detail, remedy))
+
+struct ImportAnswer {
+  bool changed = false;
+  std::string operation;
+  std::vector<std::string> restarts, stored;  // services; fingerprints of entries
+  std::vector<Finding> findings;
+  std::vector<ImportAttempt> attempts;
+};
+BOOST_DESCRIBE_STRUCT(ImportAnswer, (), (changed, operation, restarts, stored, findings, attempts))
+
 // ---- settings
 struct SettingInfo {
   std::string name, value, default_value, summary;

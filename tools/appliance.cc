@@ -11,12 +11,14 @@
 #include "keystore/node_log.h"
 #include "keystore/store/sqlite_store.h"
 #include "keystore/trust.h"
+#include "platform/host_port.h"
 #include "platform/logging.h"
 #include "rpc/methods/methods.h"
 #include "rpc/server.h"
 #include "services/audit.h"
 #include "services/caretaker.h"
 #include "services/certificates.h"
+#include "services/import.h"
 #include "services/keys.h"
 #include "services/settings.h"
 #include "services/trust_stores.h"
@@ -63,6 +65,7 @@ struct Appliance::Parts {
   std::unique_ptr<services::Keys> keys;
   std::unique_ptr<services::Audit> audit;
   std::unique_ptr<services::Settings> settings;
+  std::unique_ptr<services::Import> import;
   asio::io_context loop{1};
   std::unique_ptr<rpc::Server> server;
   std::mutex
@@ -71,6 +74,7 @@ struct Appliance::Parts {
   Lane change_lane{"change", 1, 64};
   Lane sign_lane{"sign", 2, 256};
   Lane probe_lane{"probe", 1, 2};
+  Lane connection_lane{"connection", 2, 16};
 
   Status OpenState();
   Status OpenToken();
@@ -78,6 +82,7 @@ struct Appliance::Parts {
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
   void RefreshTls();
+  AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
   asio::awaitable<void> StopAll();
   bool StopLanes();
@@ -164,7 +169,9 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
   audit = std::make_unique<services::Audit>(*log, store_lane);
   settings = std::make_unique<services::Settings>(*trust, store_lane);
-}
+  import = std::make_unique<services::Import>(*trust, connection_lane, [this] { return Outgoing();
+});
+}  // namespace signet::tools
 
 Status Appliance::Parts::OpenServer() {
   rpc::ServerOptions options;
@@ -186,14 +193,29 @@ Status Appliance::Parts::OpenServer() {
   view.ready = [this] {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
-  rpc::Services services{*certificates, *trust_stores, *keys,
-                         *audit,        *settings,     [this] { return Describe(); }};
+  rpc::Services services{*certificates,
+                         *trust_stores,
+                         *keys,
+                         *audit,
+                         *settings,
+                         *import,
+                         [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
   std::lock_guard lock(listener_mutex);
   server = std::move(opened);
   return Ok();
+}
+
+// Never to the appliance's own door.
+AddressPolicy Appliance::Parts::Outgoing() {
+  AddressPolicy policy = config.outgoing;
+  std::lock_guard lock(listener_mutex);
+  if (server == nullptr || !server->url().starts_with("https://")) return policy;
+  const auto own = ParseHostPort(server->url().substr(8), 443);
+  if (own && own.value().address) policy.AddOwn({*own.value().address, own.value().port});
+  return policy;
 }
 
 void Appliance::Parts::RefreshTls() {
@@ -240,7 +262,7 @@ asio::awaitable<void> Appliance::Parts::StopAll() {
 
 bool Appliance::Parts::StopLanes() {
   bool stopped = true;
-  for (Lane* lane : {&probe_lane, &sign_lane, &change_lane, &store_lane})
+  for (Lane* lane : {&connection_lane, &probe_lane, &sign_lane, &change_lane, &store_lane})
     stopped = lane->Stop(kStopGrace) && stopped;
   return stopped;
 }

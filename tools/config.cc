@@ -74,6 +74,14 @@ void ReadAccess(TomlTable& root, const std::filesystem::path& folder, Config& co
       rpc.Fail("listen", address.error().detail);
     }
   }
+  TomlTable outgoing = root.Table("outgoing");
+  const auto allow = outgoing.Strings("allow"), deny = outgoing.Strings("deny");
+  auto policy = AddressPolicy::Make(allow, deny);
+  if (policy) {
+    config.outgoing = std::move(policy).value();
+  } else {
+    outgoing.Fail("allow", policy.error().detail);
+  }
   TomlTable roles = root.Table("roles");
   config.roles.administrator_users = roles.Strings("administrator-users");
   config.roles.administrator_groups = roles.Strings("administrator-groups");

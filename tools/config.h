@@ -7,6 +7,7 @@
 
 #include "hsm/token_owner.h"
 #include "keystore/node.h"
+#include "platform/address_policy.h"
 #include "platform/files.h"
 #include "rpc/appliance_view.h"
 
@@ -20,6 +21,7 @@ struct Config {
   hsm::TokenConfig token;
   std::string socket, socket_group;
   std::optional<std::pair<std::string, std::uint16_t>> listen;  // address, port; none: no TLS side
+  AddressPolicy outgoing;  // where connections to other servers may go
   rpc::LocalRoles roles;
   std::vector<rpc::ClientCertificate> clients;
   std::string log_level = "info";

@@ -30,7 +30,9 @@ std::string ConfigText(const DevOptions& options) {
          "pin-source = \"file:pin\"\nsofthsm-config = \"softhsm2.conf\"\nsofthsm-tokens = "
          "\"token\"\n\n"
          "[rpc]\nsocket = \"signetd.sock\"\nlisten = \"" +
-         options.listen + "\"\n";
+         options.listen +
+         "\"\n\n"
+         "[outgoing]\nallow = [\"127.0.0.0/8\", \"::1\"]\n";
 }
 
 // `made`: the folder was complete once. Then a PIN file that is gone means a locked token: the PIN

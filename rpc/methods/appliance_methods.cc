@@ -30,6 +30,7 @@ MethodTable AllMethods(const Services& services) {
   AddApplianceMethods(table, services);
   AddCertificateMethods(table, services.certificates);
   AddTrustMethods(table, services.trust);
+  AddImportMethods(table, services.import);
   AddSettingMethods(table, services.settings);
   AddKeyMethods(table, services.keys);
   return table;

@@ -9,6 +9,7 @@
 namespace signet::services {
 class Audit;
 class Certificates;
+class Import;
 class Keys;
 class Settings;
 class TrustStores;
@@ -22,6 +23,7 @@ struct Services {
   services::Keys& keys;
   services::Audit& audit;
   services::Settings& settings;
+  services::Import& import;
   std::function<services::api::StatusAnswer()> status;  // never blocks
 };
 
@@ -30,6 +32,7 @@ MethodTable AllMethods(const Services& services);
 
 void AddCertificateMethods(MethodTable& table, services::Certificates& certificates);
 void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
+void AddImportMethods(MethodTable& table, services::Import& import);
 void AddSettingMethods(MethodTable& table, services::Settings& settings);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
 void AddApplianceMethods(MethodTable& table, const Services& services);

@@ -98,10 +98,9 @@ TEST_F(LifeCycleJob, DeletedEntryStaysGoneUntilItIsWanted) {
   const Outcome impact = appliance_.Cli({"trust", "delete", "cup-trust", root, "--dry-run"});
   EXPECT_EQ(impact.code, 0);
   EXPECT_NE((impact.out + impact.err).find("IMPACT"), std::string::npos) << impact.err;
-  EXPECT_EQ(appliance_
-                .Cli({"trust", "delete", "cup-trust", int2, "--yes", "--reason", "retired"})
-                .code,
-            0);
+  EXPECT_EQ(
+      appliance_.Cli({"trust", "delete", "cup-trust", int2, "--yes", "--reason", "retired"}).code,
+      0);
   const Outcome again = appliance_.Cli({"trust", "upload", "cup-trust", ca_.File("int2"), "--yes"});
   EXPECT_EQ(again.code, 1);
   EXPECT_NE(again.err.find("DELETED_BEFORE"), std::string::npos) << again.err;
@@ -133,15 +132,15 @@ TEST_F(LifeCycleJob, ListsAreFiltered) {
 TEST_F(LifeCycleJob, TrustStoreLeavesAsFilesThatOtherProgramsRead) {
   TrustChain("cup-trust");
   const auto download = [&](const std::string& format, const std::string& to) {
-    EXPECT_EQ(
-        appliance_.Cli({"trust", "download", "cup-trust", "--format", format, "-o", to}).code, 0)
+    EXPECT_EQ(appliance_.Cli({"trust", "download", "cup-trust", "--format", format, "-o", to}).code,
+              0)
         << format;
   };
   const std::string jks = appliance_.Spare("trust.p12"), folder = appliance_.Spare("hashed/"),
                     p7b = appliance_.Spare("trust.p7b");
   download("pkcs12", jks);
-  const Outcome listed = RunProgram({"keytool", "-list", "-keystore", jks, "-storetype", "PKCS12",
-                                     "-storepass", "changeit"});
+  const Outcome listed = RunProgram(
+      {"keytool", "-list", "-keystore", jks, "-storetype", "PKCS12", "-storepass", "changeit"});
   EXPECT_EQ(listed.code, 0) << listed.out;
   EXPECT_NE(listed.out.find("trustedCertEntry"), std::string::npos) << listed.out;
   EXPECT_NE(listed.out.find(Fingerprint(ca_.Pem("root")).substr(0, 16)), std::string::npos);
@@ -165,10 +164,9 @@ TEST_F(LifeCycleJob, SettingsTellWhatMustBeMadeAnewAndTheListSaysWhatIsLacking) 
   EXPECT_EQ(json::serialize(shown.at("uncovered")), R"(["example.com","example.org"])");
   EXPECT_GT(shown.at("daysLeft").as_int64(), 1000);
   EXPECT_EQ(appliance_.Cli({"certificate", "generate", "cup-xmpp-s2s-ECDSA", "--yes"}).code, 0);
-  EXPECT_EQ(
-      json::serialize(
-          appliance_.CliJson({"certificate", "show", "cup-xmpp-s2s-ECDSA"}).at("uncovered")),
-      "[]");
+  EXPECT_EQ(json::serialize(
+                appliance_.CliJson({"certificate", "show", "cup-xmpp-s2s-ECDSA"}).at("uncovered")),
+            "[]");
   ASSERT_EQ(appliance_.Stop(), 0);
   appliance_.StartAndWait();
   EXPECT_EQ(Text(appliance_.CliJson({"setting", "get", "hosted-domains"}).at("value")),

@@ -67,6 +67,7 @@ enum class Special {
   kDownload,    // the answer is a file: to standard output or -o
   kSign,        // message from a file or standard input, signature out
   kUnlock,      // asks for the PIN
+  kImport,      // shows what is there, asks, and carries out that plan
   kRaw,         // rpc METHOD [JSON]
   kCompletion,  // no daemon
 };

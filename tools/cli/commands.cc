@@ -307,6 +307,28 @@ void AddTrust(std::vector<Command>& table) {
                    .special = Special::kDownload});
 }
 
+void AddImport(std::vector<Command>& table) {
+  table.push_back(
+      {.noun = "import",
+       .verb = "fetch",
+       .method = "import.fetch",
+       .summary = "Look at another server's certificates and store them",
+       .examples = "signet import fetch cup-trust imp1.example.com:5061\n"
+                   "signet import fetch tomcat-trust ldap.example.com:389 "
+                   "--starttls ldap --dry-run",
+       .arguments = {kStore, {"HOST", "host", "HOST[:PORT], port 443 by default"}},
+       .options =
+           Plannable({{"--algorithm", "algorithm", "ALGORITHM", "which certificates", Type::kText,
+                       "rsa ecdsa both"},
+                      {"--starttls", "starttls", "PROTOCOL", "before TLS", Type::kText,
+                       "xmpp xmpp-server smtp ldap"},
+                      {"--fingerprint", "fingerprint", "SHA256",
+                       "of the server's certificate, known beforehand; repeatable", Type::kList}}),
+       .columns = kChange,
+       .question = "Are these fingerprints right? Trust them in {STORE}?",
+       .special = Special::kImport});
+}
+
 void AddSettings(std::vector<Command>& table) {
   const std::vector<Column> columns = {{"name", "SETTING"},
                                        {"value", "VALUE"},
@@ -458,6 +480,7 @@ std::vector<Command> MakeTable() {
   AddCertificates(table);
   AddCsrs(table);
   AddTrust(table);
+  AddImport(table);
   AddSettings(table);
   AddTokenAndKeys(table);
   AddAudit(table);
@@ -489,6 +512,7 @@ std::string_view NounSummary(std::string_view noun) {
   if (noun == "certificate") return "Certificates of the purposes";
   if (noun == "csr") return "Certificate signing requests";
   if (noun == "trust") return "Trust stores";
+  if (noun == "import") return "Certificates of other servers";
   if (noun == "setting") return "Settings of the cluster";
   if (noun == "token") return "The PKCS#11 token";
   if (noun == "key") return "Keys in the token";

@@ -210,6 +210,29 @@ Result<json::value> CallRaw(RpcClient& client, const Invocation& invocation,
   return client.Call(invocation.arguments[0].front(), params.get_object());
 }
 
+// Trust on first use: what the server shows is seen before it is trusted, and then only that is
+// stored.
+Status ConfirmImport(RpcClient& client, const Invocation& invocation, json::object& params) {
+  params["dryRun"] = true;
+  SIGNET_TRY(const json::value plan, client.Call(invocation.command->method, params));
+  params.erase("dryRun");
+  if (!plan.is_object()) return InternalError("the answer is not a plan");
+  PrintFindings(FindingsOf(plan.get_object()));
+  if (const json::value* steps = plan.get_object().if_contains("steps");
+      steps != nullptr && steps->is_array()) {
+    for (const json::value& step : steps->get_array()) {
+      if (step.is_object())
+        PrintNote(Member(step.get_object(), "what") + " in " + Member(step.get_object(), "target"));
+    }
+  }
+  if (!invocation.yes) {
+    SIGNET_TRY(Confirm(FillQuestion(invocation)));
+  }
+  const std::string hash = Member(plan.get_object(), "hash");
+  params["plan"] = json::string(json::string_view(hash.data(), hash.size()), params.storage());
+  return Ok();
+}
+
 Result<json::value> Ask(const Invocation& invocation) {
   static WipingResource wiping;
   const json::storage_ptr storage(&wiping);
@@ -229,9 +252,13 @@ Result<json::value> Ask(const Invocation& invocation) {
   if (command.special == Special::kRaw) return CallRaw(client, invocation, storage);
 
   SIGNET_TRY(json::object params, MakeParams(invocation, storage));
+  if (command.special == Special::kImport && !WasTyped(invocation, "dryRun") &&
+      !WasTyped(invocation, "plan") && !WasTyped(invocation, "fingerprint")) {
+    SIGNET_TRY(ConfirmImport(client, invocation, params));
+  }
   // A rehearsal changes nothing, and who names a plan has seen it.
-  const bool settled =
-      invocation.yes || WasTyped(invocation, "dryRun") || WasTyped(invocation, "plan");
+  const bool settled = invocation.yes || command.special == Special::kImport ||
+                       WasTyped(invocation, "dryRun") || WasTyped(invocation, "plan");
   if (!command.question.empty() && !settled) {
     SIGNET_TRY(Confirm(FillQuestion(invocation)));
   }
