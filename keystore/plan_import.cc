@@ -27,13 +27,14 @@ std::optional<x509::EntryKind> JudgeOwn(const PlanInput& in, const x509::Certifi
         {Severity::kError, kind.error().word, kind.error().detail, fields.fingerprint});
     return std::nullopt;
   }
-  Merge(plan.findings, x509::Lint(own, fields.ca ? x509::LintRole::kAnchor : x509::LintRole::kPinned));
+  Merge(plan.findings,
+        x509::Lint(own, fields.ca ? x509::LintRole::kAnchor : x509::LintRole::kPinned));
   x509::CheckDates(own, in.now, plan.findings);
   if (!NamesHost(own, host)) {
-    plan.findings.push_back({Severity::kWarning, "NAME_MISMATCH",
-                             "the certificate of '" + fields.subject + "' does not name " +
-                                 EscapeLine(host, 128),
-                             fields.fingerprint});
+    plan.findings.push_back(
+        {Severity::kWarning, "NAME_MISMATCH",
+         "the certificate of '" + fields.subject + "' does not name " + EscapeLine(host, 128),
+         fields.fingerprint});
   }
   return kind.value();
 }
@@ -41,17 +42,17 @@ std::optional<x509::EntryKind> JudgeOwn(const PlanInput& in, const x509::Certifi
 // A CA that the chain links to, if it is fit to be trusted.
 bool FitCa(const PlanInput& in, const x509::Certificate& authority, Plan& plan) {
   const auto& fields = authority.fields();
-  Findings own = x509::Lint(authority, fields.self_issued ? x509::LintRole::kAnchor
-                                                          : x509::LintRole::kIntermediate);
+  Findings own = x509::Lint(
+      authority, fields.self_issued ? x509::LintRole::kAnchor : x509::LintRole::kIntermediate);
   x509::CheckDates(authority, in.now, own);
   auto kind = x509::ClassifyEntry(authority, std::nullopt);
   if (!kind) own.push_back({Severity::kError, kind.error().word, kind.error().detail, ""});
   for (const Finding& finding : own) {
     if (finding.severity != Severity::kError) continue;
-    plan.findings.push_back({Severity::kWarning, "CA_NOT_TAKEN",
-                             "'" + fields.subject + "' of the server's chain is left out: " +
-                                 finding.text,
-                             fields.fingerprint});
+    plan.findings.push_back(
+        {Severity::kWarning, "CA_NOT_TAKEN",
+         "'" + fields.subject + "' of the server's chain is left out: " + finding.text,
+         fields.fingerprint});
     return false;
   }
   return true;

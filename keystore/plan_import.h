@@ -7,7 +7,7 @@ namespace signet::keystore {
 
 struct ImportRequest {
   std::string store;
-  std::string host;  // as asked for: a name or an address
+  std::string host;                                    // as asked for: a name or an address
   std::vector<std::vector<x509::Certificate>> chains;  // as sent, each server's own first
 };
 

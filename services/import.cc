@@ -57,10 +57,9 @@ void LookOnce(const TlsFetchRequest& fetch, const std::string& algorithm, Looked
     } else if (i == 0) {
       problem = std::move(read).error();
     } else {
-      looked.findings.push_back({Severity::kWarning, "CA_NOT_TAKEN",
-                                 "a certificate of the server's chain cannot be read: " +
-                                     read.error().detail,
-                                 ""});
+      looked.findings.push_back(
+          {Severity::kWarning, "CA_NOT_TAKEN",
+           "a certificate of the server's chain cannot be read: " + read.error().detail, ""});
     }
   }
   if (problem) {
@@ -70,9 +69,9 @@ void LookOnce(const TlsFetchRequest& fetch, const std::string& algorithm, Looked
     attempt.downloaded = true;
     attempt.fingerprint = own.fingerprint;
     looked.findings.push_back({Severity::kInfo, "DOWNLOADED",
-                               algorithm + ": " + own.subject + ", issued by " + own.issuer +
-                                   ", " + fetched.protocol + " at " + fetched.address +
-                                   ", SHA-256 " + own.fingerprint,
+                               algorithm + ": " + own.subject + ", issued by " + own.issuer + ", " +
+                                   fetched.protocol + " at " + fetched.address + ", SHA-256 " +
+                                   own.fingerprint,
                                own.fingerprint});
     looked.request.chains.push_back(std::move(chain));
   }

@@ -11,8 +11,7 @@ void AddImportMethods(MethodTable& table, services::Import& import) {
        "Looks at the certificates of another server and stores those that were confirmed.",
        Access::kOperate, TokenNeed::kNone, Effect::kChange},
       [&import](Call call, api::ImportRequest request) {
-        return import.Fetch(std::move(call.context), std::move(call.operation),
-                            std::move(request));
+        return import.Fetch(std::move(call.context), std::move(call.operation), std::move(request));
       },
       [&import](Call call, api::ImportRequest request) {
         return import.ProposeFetch(std::move(call.context), std::move(request));

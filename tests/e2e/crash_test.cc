@@ -184,6 +184,47 @@ TEST_F(CrashAtEachStep, UploadedChainIsWholeOrAbsent) {
       6);
 }
 
+TEST_F(CrashAtEachStep, RollbackHasHappenedOrNot) {
+  std::string before, former;
+  Try({"certificate.rollback",
+       [&](Appliance& appliance) {
+         former = Current(appliance, "cup-ECDSA");
+         EXPECT_TRUE(appliance.Rpc("certificate.generate", {{"purpose", "cup-ECDSA"}}).ok());
+         before = Current(appliance, "cup-ECDSA");
+       },
+       [](Appliance& appliance) {
+         return appliance.Rpc("certificate.rollback", {{"purpose", "cup-ECDSA"}});
+       },
+       [&](Appliance& appliance) {
+         const std::string now = Current(appliance, "cup-ECDSA");
+         EXPECT_TRUE(now == before || now == former) << now;
+         return now == former;
+       }},
+      4);
+}
+
+TEST_F(CrashAtEachStep, DeletedTrustEntryHasItsTombstoneOrIsStillThere) {
+  const CertificateAuthority ca;
+  const std::string root = Fingerprint(ca.Pem("root"));
+  Try({"trust.delete",
+       [&](Appliance& appliance) {
+         const json::array parts = {json::object{{"pem", ca.Pem("root")}}};
+         appliance.MustRpc("trust.upload", {{"store", "ipsec-trust"}, {"certificates", parts}});
+       },
+       [&](Appliance& appliance) {
+         return appliance.Rpc("trust.delete", {{"store", "ipsec-trust"}, {"id", root}});
+       },
+       [&](Appliance& appliance) {
+         const bool there =
+             appliance.Rpc("trust.show", {{"store", "ipsec-trust"}, {"id", root}}).ok();
+         const bool buried =
+             !appliance.List("trust.list", {{"store", "ipsec-trust"}, {"deleted", true}}).empty();
+         EXPECT_NE(there, buried);
+         return buried;
+       }},
+      4);
+}
+
 // ---- random moments ----------------------------------------------------------------------------
 
 class RandomKills {

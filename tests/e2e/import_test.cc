@@ -66,12 +66,14 @@ class ImportJob : public ::testing::Test {
     const std::filesystem::path folder = appliance_.Spare("nginx");
     std::filesystem::create_directories(folder);
     std::string certificates;
-    for (const auto& [name, algorithm] :
-         {std::pair{"rsa", "rsa:2048"}, std::pair{"ec", "ec"}}) {
-      std::vector<std::string> request = {"openssl", "req", "-new", "-nodes", "-newkey", algorithm,
-                                          "-keyout", folder / (std::string(name) + ".key"), "-subj",
-                                          "/CN=peer.example.com", "-addext",
-                                          "subjectAltName=DNS:peer.example.com,IP:127.0.0.1"};
+    for (const auto& [name, algorithm] : {std::pair{"rsa", "rsa:2048"}, std::pair{"ec", "ec"}}) {
+      std::vector<std::string> request = {
+          "openssl", "req",
+          "-new",    "-nodes",
+          "-newkey", algorithm,
+          "-keyout", folder / (std::string(name) + ".key"),
+          "-subj",   "/CN=peer.example.com",
+          "-addext", "subjectAltName=DNS:peer.example.com,IP:127.0.0.1"};
       if (std::string(name) == "ec") {
         request.insert(request.end(), {"-pkeyopt", "ec_paramgen_curve:P-256"});
       }
@@ -84,13 +86,15 @@ class ImportJob : public ::testing::Test {
     }
     const int port = FreePort();
     WriteWhole(folder / "nginx.conf",
-               "pid " + (folder / "pid").string() + "; error_log stderr; worker_processes 1;\n"
-               "events { worker_connections 64; }\nhttp { access_log off;\n"
-               "client_body_temp_path " + (folder / "b").string() + "; proxy_temp_path " +
-                   (folder / "p").string() + "; fastcgi_temp_path " + (folder / "f").string() +
-                   "; uwsgi_temp_path " + (folder / "u").string() + "; scgi_temp_path " +
-                   (folder / "s").string() + ";\nserver { listen 127.0.0.1:" +
-                   std::to_string(port) + " ssl;\n" + certificates + "} }\n");
+               "pid " + (folder / "pid").string() +
+                   "; error_log stderr; worker_processes 1;\n"
+                   "events { worker_connections 64; }\nhttp { access_log off;\n"
+                   "client_body_temp_path " +
+                   (folder / "b").string() + "; proxy_temp_path " + (folder / "p").string() +
+                   "; fastcgi_temp_path " + (folder / "f").string() + "; uwsgi_temp_path " +
+                   (folder / "u").string() + "; scgi_temp_path " + (folder / "s").string() +
+                   ";\nserver { listen 127.0.0.1:" + std::to_string(port) + " ssl;\n" +
+                   certificates + "} }\n");
     EXPECT_EQ(RunProgram({"nginx", "-p", folder, "-c", folder / "nginx.conf"}).code, 0);
     EXPECT_TRUE(Eventually([&] { return std::filesystem::exists(folder / "pid"); }, Seconds(10)));
     nginx_pid_ = ReadWhole(folder / "pid");
@@ -137,13 +141,13 @@ class ImportJob : public ::testing::Test {
 
 TEST_F(ImportJob, BothCertificatesOfAServerAreSeenBeforeTheyAreTrusted) {
   const std::string at = StartNginx();
-  const json::value plan = appliance_.CliJson(
-      {"import", "fetch", "cup-trust", at, "--algorithm", "both", "--dry-run"});
+  const json::value plan =
+      appliance_.CliJson({"import", "fetch", "cup-trust", at, "--algorithm", "both", "--dry-run"});
   EXPECT_EQ(plan.at("steps").as_array().size(), 4u) << json::serialize(plan);
   EXPECT_EQ(KindOf(own_["rsa"]), "");
   EXPECT_EQ(appliance_.Cli({"import", "fetch", "cup-trust", at}).code, 2) << "it asks";
-  const json::value done = appliance_.CliJson({"import", "fetch", "cup-trust", at, "--algorithm",
-                                               "both", "--plan", Text(plan.at("hash"))});
+  const json::value done = appliance_.CliJson(
+      {"import", "fetch", "cup-trust", at, "--algorithm", "both", "--plan", Text(plan.at("hash"))});
   EXPECT_EQ(done.at("attempts").as_array().size(), 2u);
   for (const json::value& attempt : done.at("attempts").as_array()) {
     for (const char* step : {"connected", "downloaded", "stored"})
