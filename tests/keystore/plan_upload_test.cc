@@ -50,8 +50,12 @@ class UploadTest : public ::testing::Test {
 TEST_F(UploadTest, CertificateFindsItsCsrByKeyAndItsChainInTheStore) {
   TrustChain();
   world.AddCsr("tomcat-ECDSA", "c2");
-  const UploadItem plan = Planned(ca.Sign(csr));
+  const std::string pem = ca.Sign(csr);
+  const UploadPlan whole = PlanUpload(world.In(), {{{"tomcat-ECDSA", pem}}, false, {}}).value();
+  const UploadItem plan = whole.items.at(0);
   EXPECT_EQ(plan.csr.id, "c1");
+  EXPECT_EQ(whole.reads.at(world.In().layout().Csr("c1")), 7);
+  EXPECT_FALSE(HasErrors(whole.findings));
   EXPECT_THAT(plan.chain, SizeIs(2));
   EXPECT_THAT(plan.additions, IsEmpty());
 }
