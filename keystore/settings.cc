@@ -105,16 +105,20 @@ Result<std::string> CanonicalSetting(const SettingRow& row, std::string_view val
 }
 
 std::string SettingValue(const PlanInput& in, std::string_view name) {
+  const auto known = FindSetting(name);
   const auto set = in.snapshot->settings.find(std::string(name));
-  if (set != in.snapshot->settings.end()) return set->second.value.value;
+  // A record that somebody damaged counts as none.
+  if (known && set != in.snapshot->settings.end() &&
+      CanonicalSetting(*known.value(), set->second.value.value)) {
+    return set->second.value.value;
+  }
   if (name == kHostedDomains) {
     std::string out;
     for (const std::string& domain : in.names.hosted_domains)
       out += (out.empty() ? "" : " ") + domain;
     return out;
   }
-  const auto row = FindSetting(name);
-  return row ? std::string(row.value()->default_value) : std::string();
+  return known ? std::string(known.value()->default_value) : std::string();
 }
 
 std::string ReadSetting(const PlanInput& in, std::string_view name, Plan& plan) {

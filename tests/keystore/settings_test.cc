@@ -63,6 +63,11 @@ TEST_F(Settings, HostedDomainsOfTheConfigurationHoldUntilTheyAreSet) {
   EXPECT_THAT(NamesOf("cup-xmpp-ECDSA"), Not(Contains("DNS:example.org")));
 }
 
+TEST_F(Settings, DamagedRecordCountsAsNone) {
+  world.snapshot->settings["rollback-days"].value.value = "abc";
+  EXPECT_EQ(SettingValue(world.In(), "rollback-days"), "30");
+}
+
 TEST_F(Settings, WildcardsReplaceTheHostedDomainsOfFederationCertificatesOnly) {
   Set("xmpp-federation-wildcards", "on");
   EXPECT_THAT(NamesOf("cup-xmpp-s2s-ECDSA"), Contains("DNS:*.chat.example.com"));
