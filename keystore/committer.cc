@@ -9,6 +9,12 @@ constexpr Duration kStoreLimit = std::chrono::seconds(10);
 constexpr std::size_t kForgetAtOnce = 16;
 }  // namespace
 
+Error StateChanged() {
+  return MakeError(Kind::kConflict, "STATE_CHANGED",
+                   "what this change rests on was changed by another one meanwhile",
+                   "Look at the present state, then repeat the change.");
+}
+
 Status Committer::Commit(Operation& operation, Transaction transaction,
                          const OperationRecord& record) {
   const Layout& layout = state_.layout();
@@ -23,11 +29,7 @@ Status Committer::Commit(Operation& operation, Transaction transaction,
   transaction.Put(layout.Operation(operation.id), json::serialize(ToJson(record)));
 
   auto committed = state_.store().Commit(transaction, kStoreLimit);
-  if (committed && !committed.value()) {
-    return MakeError(Kind::kConflict, "STATE_CHANGED",
-                     "what this change rests on was changed by another one meanwhile",
-                     "Look at the present state, then repeat the change.");
-  }
+  if (committed && !committed.value()) return StateChanged();
   if (!committed) {
     auto found = Find(operation.id);
     if (!found) operation.leave_for_recovery = true;

@@ -13,6 +13,9 @@
 
 namespace signet::keystore {
 
+// kConflict STATE_CHANGED.
+Error StateChanged();
+
 class Committer {
  public:
   explicit Committer(State& state) : state_(state) {}

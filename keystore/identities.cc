@@ -149,9 +149,9 @@ Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const Ke
   version.operation = operation.id;
   InstallCurrent(*snapshot, layout, purpose.name, std::move(version), transaction, record.destroy);
   if (purpose.trust_store.empty()) {
-    PutCertificate(transaction, layout, certificate.fingerprint(), certificate.der());
+    PutCertificate(transaction, layout, certificate);
   } else {
-    TrustWriter trust(*snapshot, layout, clock_.Now());
+    TrustWriter trust(*snapshot, layout, operation.id, clock_.Now());
     trust.Add(purpose.trust_store,
               {certificate, x509::EntryKind::kPinned, purpose.name + " of " + names_.node},
               "made here", purpose.name);
@@ -269,7 +269,7 @@ Result<ChangeResult> Identities::Upload(Operation& operation, const UploadReques
   Transaction transaction;
   OperationRecord record;
   record.method = "certificate.upload";
-  TrustWriter trust(*in.snapshot, layout, in.now);
+  TrustWriter trust(*in.snapshot, layout, operation.id, in.now);
   for (const UploadItem& item : plan.items) {
     if (item.unchanged) continue;
     const Purpose& purpose = *item.purpose;
@@ -277,7 +277,7 @@ Result<ChangeResult> Identities::Upload(Operation& operation, const UploadReques
     InstallCurrent(*in.snapshot, layout, purpose.name, VersionOf(item, operation, in.now),
                    transaction, record.destroy);
     transaction.Delete(layout.Csr(item.csr.id));
-    PutCertificate(transaction, layout, item.leaf->fingerprint(), item.leaf->der());
+    PutCertificate(transaction, layout, *item.leaf);
     for (const TrustAddition& addition : item.additions) {
       trust.Add(purpose.trust_store, addition, "uploaded");
       result.stored.push_back(addition.certificate.fingerprint());

@@ -1,6 +1,7 @@
 #include "keystore/plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "platform/encoding.h"
 #include "platform/json.h"
@@ -25,7 +26,12 @@ std::string HashOf(const Plan& plan) {
 }  // namespace
 
 void Plan::ExpectReads(Transaction& transaction) const {
-  for (const auto& [key, modified] : reads) transaction.Expect(key, modified);
+  std::set<std::pair<std::string, Revision>> expected;
+  for (const Compare& compare : transaction.compares)
+    expected.emplace(compare.key, compare.modified);
+  for (const auto& [key, modified] : reads) {
+    if (!expected.contains({key, modified})) transaction.Expect(key, modified);
+  }
 }
 
 PlanReport ReportOf(const Plan& plan) {
@@ -48,8 +54,8 @@ void ReadIdentity(const PlanInput& in, const std::string& purpose, Plan& plan) {
 
 void ReadTrust(const PlanInput& in, const std::string& store, const std::string& fingerprint,
                Plan& plan) {
-  plan.reads[in.layout().TrustShard(store, fingerprint)] =
-      in.snapshot->TrustShardRevision(store, fingerprint);
+  const TrustShard* shard = in.snapshot->FindTrustShard(store, fingerprint);
+  plan.reads[in.layout().TrustShard(store, fingerprint)] = shard == nullptr ? 0 : shard->modified;
 }
 
 void PlanSuccession(const PlanInput& in, const std::string& purpose, Plan& plan) {

@@ -12,18 +12,11 @@ namespace {
 
 constexpr std::size_t kImpactsShown = 20;
 
+bool IsCaKind(const std::string& kind) { return kind == "anchor" || kind == "intermediate"; }
+
 bool RestsOn(const IdentityVersion& version, const std::string& fingerprint) {
   return version.certificate == fingerprint ||
          std::find(version.chain.begin(), version.chain.end(), fingerprint) != version.chain.end();
-}
-
-template <class Visit>
-void EachEntry(const Snapshot& snapshot, const std::string& store, const Visit& visit) {
-  const auto shards = snapshot.trust.find(store);
-  if (shards == snapshot.trust.end()) return;
-  for (const auto& [unused, shard] : *shards->second) {
-    for (const TrustEntryRecord& entry : shard.entries) visit(entry);
-  }
 }
 
 void FindUsers(const PlanInput& in, DeletionPlan& plan) {
@@ -55,20 +48,27 @@ void CheckLeftover(const PlanInput& in, const x509::Certificate& certificate, De
 void FindIssued(const PlanInput& in, const x509::Certificate& certificate, DeletionPlan& plan) {
   std::size_t issued = 0, anchors = 0;
   std::string names;
-  EachEntry(*in.snapshot, plan.store, [&](const TrustEntryRecord& entry) {
+  const NameId issuer = NameIdOf(certificate.fields().subject_der);
+  in.snapshot->EachTrustEntry(plan.store, "", [&](const TrustEntryRecord& entry) {
     if (entry.kind == "anchor") ++anchors;
-    const x509::Certificate* other = in.snapshot->Certificate(entry.certificate);
-    if (other == nullptr || *other == certificate ||
-        other->fields().issuer_der != certificate.fields().subject_der ||
-        !other->IsSignedBy(certificate)) {
-      return;
+    const StoredCertificate* row = in.snapshot->certificates->Find(entry.certificate);
+    if (row == nullptr || row->issuer_id() != issuer ||
+        row->fingerprint() == certificate.fingerprint() || issued > kImpactsShown) {
+      return true;
     }
+    const auto other = row->Parse();
+    if (!other || !other->IsSignedBy(certificate)) return true;
     if (++issued <= kImpactsShown) names += (names.empty() ? "" : ", ") + other->fields().subject;
+    return true;
   });
   if (issued > 0) {
     plan.findings.push_back({Severity::kWarning, "IMPACT",
-                             "it issued " + std::to_string(issued) + " other entries of " +
-                                 plan.store + ": " + names + (issued > kImpactsShown ? ", …" : ""),
+                             "it issued " +
+                                 (issued > kImpactsShown
+                                      ? "more than " + std::to_string(kImpactsShown)
+                                      : std::to_string(issued)) +
+                                 " other entries of " + plan.store + ": " + names +
+                                 (issued > kImpactsShown ? ", …" : ""),
                              certificate.fingerprint()});
   }
   if (plan.entry.kind == "anchor" && anchors == 1) {
@@ -77,13 +77,6 @@ void FindIssued(const PlanInput& in, const x509::Certificate& certificate, Delet
                                           "uploaded until there is one",
                              certificate.fingerprint()});
   }
-}
-
-void AddTrustRestarts(const PlanInput& in, DeletionPlan& plan) {
-  const auto rule = in.catalogue.on_trust.find(plan.store);
-  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, plan);
-  if (plan.entry.kind == "anchor" || plan.entry.kind == "intermediate")
-    AddRestarts(in.catalogue.on_ca_chain, plan);
 }
 
 }  // namespace
@@ -108,10 +101,12 @@ Result<const TrustEntryRecord*> FindTrustEntry(const Snapshot& snapshot, const s
   const TrustEntryRecord* found = nullptr;
   bool several = false;
   if (id.size() >= 4) {
-    EachEntry(snapshot, store, [&](const TrustEntryRecord& entry) {
-      if (!entry.certificate.starts_with(id)) return;
-      several = several || found != nullptr;
+    if (const TrustEntryRecord* whole = snapshot.TrustEntry(store, id)) return whole;
+    snapshot.EachTrustEntry(store, id, [&](const TrustEntryRecord& entry) {
+      if (!entry.certificate.starts_with(id)) return false;
+      several = found != nullptr;
       found = &entry;
+      return !several;
     });
   }
   if (found != nullptr && !several) return found;
@@ -129,7 +124,6 @@ Result<DeletionPlan> PlanDeletion(const PlanInput& in, const TrustDeleteRequest&
   plan.entry = *entry;
   const std::string& fingerprint = entry->certificate;
   ReadTrust(in, plan.store, fingerprint, plan);
-  plan.reads[in.layout().Tombstone(plan.store, fingerprint)] = 0;
   for (const Purpose& purpose : in.catalogue.purposes) {
     if (purpose.trust_store == plan.store) ReadIdentity(in, purpose.name, plan);
   }
@@ -143,7 +137,7 @@ Result<DeletionPlan> PlanDeletion(const PlanInput& in, const TrustDeleteRequest&
   plan.Step("delete " + entry->kind, "", plan.store + " " + fingerprint + " " + subject);
   plan.replaces = plan.store + " " + fingerprint;
   plan.nodes = in.names.nodes;
-  AddTrustRestarts(in, plan);
+  AddTrustRestarts(in, plan.store, IsCaKind(plan.entry.kind), plan);
   SIGNET_TRY(Override(request.overrides, plan));
   if (HasErrors(plan.findings))
     return Refusal("the deletion from " + plan.store, std::move(plan.findings));
@@ -157,8 +151,11 @@ Result<DeletionPlan> PlanUndelete(const PlanInput& in, const std::string& store,
   plan.store = row->name;
   const std::string prefix = plan.store + "/" + id;
   const auto& tombstones = in.snapshot->tombstones;
-  const auto found = id.size() < 4 ? tombstones.end() : tombstones.lower_bound(prefix);
-  if (found == tombstones.end() || !found->first.starts_with(prefix)) {
+  auto found = id.size() < 4 ? tombstones.end() : tombstones.lower_bound(prefix);
+  const auto fits = [&] { return found != tombstones.end() && found->first.starts_with(prefix); };
+  while (fits() && in.snapshot->TrustEntry(plan.store, found->second.value.entry.certificate))
+    ++found;  // it is there again
+  if (!fits()) {
     return MakeError(Kind::kNotFound, "NOT_DELETED",
                      "no entry " + EscapeLine(id, 80) + " was deleted from " + plan.store,
                      "'signet trust list " + plan.store + " --deleted' shows what was.");
@@ -175,13 +172,12 @@ Result<DeletionPlan> PlanUndelete(const PlanInput& in, const std::string& store,
                      "Upload its file again with --undelete.");
   }
   ReadTrust(in, plan.store, fingerprint, plan);
-  plan.reads[in.layout().Tombstone(plan.store, fingerprint)] = found->second.modified;
   x509::CheckDates(*certificate, in.now, plan.findings);
   plan.Step("take back the deletion", "", plan.store + " " + fingerprint);
   plan.Step("store " + plan.entry.kind, "",
             plan.store + " " + fingerprint + " " + certificate->fields().subject);
   plan.nodes = in.names.nodes;
-  AddTrustRestarts(in, plan);
+  AddTrustRestarts(in, plan.store, IsCaKind(plan.entry.kind), plan);
   if (HasErrors(plan.findings))
     return Refusal("the entry of " + plan.store, std::move(plan.findings));
   return plan;

@@ -99,9 +99,8 @@ Result<TrustPlan> PlanImport(const PlanInput& in, const ImportRequest& request) 
   if (HasErrors(plan.findings))
     return Refusal("the import into " + plan.store, std::move(plan.findings));
   plan.nodes = in.names.nodes;
-  const auto rule = in.catalogue.on_trust.find(plan.store);
-  if (!plan.additions.empty() && rule != in.catalogue.on_trust.end())
-    AddRestarts(rule->second, plan);
+  // SPEC X3: an exchange of certificates is no change of the CA chain.
+  if (!plan.additions.empty()) AddTrustRestarts(in, plan.store, /*of_ca=*/false, plan);
   return plan;
 }
 

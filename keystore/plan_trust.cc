@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "keystore/plan_bundle.h"
 #include "keystore/refusal.h"
 #include "keystore/x509/lint.h"
 #include "keystore/x509/pem.h"
@@ -15,6 +16,31 @@ x509::EntryKind KindOfCa(const x509::Certificate& certificate) {
                                           : x509::EntryKind::kIntermediate;
 }
 
+Finding DeletedBefore(const std::string& store, const TombstoneRecord& tombstone,
+                      const x509::Certificate& certificate) {
+  return {Severity::kError, "DELETED_BEFORE",
+          certificate.fields().subject + " was deleted from " + store + " by " + tombstone.by +
+              " on " + FormatTime(tombstone.deleted) +
+              (tombstone.reason.empty() ? "" : " (" + tombstone.reason + ")"),
+          certificate.fingerprint()};
+}
+
+void AddToPlan(const PlanInput& in, TrustAddition addition, const std::string& store, bool again,
+               std::vector<TrustAddition>& additions, Plan& plan) {
+  const auto& fields = addition.certificate.fields();
+  ReadTrust(in, store, fields.fingerprint, plan);
+  if (again) plan.Step("take back the deletion", "", store + " " + fields.fingerprint);
+  plan.Step("store " + std::string(x509::EntryKindName(addition.kind)), "",
+            store + " " + fields.fingerprint + " " + fields.subject);
+  additions.push_back(std::move(addition));
+}
+
+void AddTrustRestarts(const PlanInput& in, const std::string& store, bool of_ca, Plan& plan) {
+  if (of_ca) AddRestarts(in.catalogue.on_ca_chain, plan);
+  const auto rule = in.catalogue.on_trust.find(store);
+  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, plan);
+}
+
 void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition addition,
                   bool undelete, std::vector<TrustAddition>& additions, Plan& plan) {
   const auto& fields = addition.certificate.fields();
@@ -25,26 +51,15 @@ void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition a
     return;
   }
   const Versioned<TombstoneRecord>* tombstone = in.snapshot->Tombstone(store, fields.fingerprint);
-  plan.reads[in.layout().Tombstone(store, fields.fingerprint)] =
-      tombstone == nullptr ? 0 : tombstone->modified;
   if (tombstone != nullptr && !undelete) {
-    const TombstoneRecord& deleted = tombstone->value;
-    plan.findings.push_back({Severity::kError, "DELETED_BEFORE",
-                             fields.subject + " was deleted from " + store + " by " + deleted.by +
-                                 " on " + FormatTime(deleted.deleted) +
-                                 (deleted.reason.empty() ? "" : " (" + deleted.reason + ")"),
-                             fields.fingerprint});
+    plan.findings.push_back(DeletedBefore(store, tombstone->value, addition.certificate));
     return;
   }
-  const std::string target = store + " " + fields.fingerprint + " " + fields.subject;
   const bool planned = std::any_of(plan.steps.begin(), plan.steps.end(), [&](const PlanStep& step) {
-    return step.target == target;  // another part of the upload brought it
+    return step.target == store + " " + fields.fingerprint + " " + fields.subject;
   });
-  if (planned) return;
-  if (tombstone != nullptr)
-    plan.Step("take back the deletion", "", store + " " + fields.fingerprint);
-  plan.Step("store " + std::string(x509::EntryKindName(addition.kind)), "", target);
-  additions.push_back(std::move(addition));
+  if (planned) return;  // another part of the upload brought it
+  AddToPlan(in, std::move(addition), store, tombstone != nullptr, additions, plan);
 }
 
 namespace {
@@ -106,7 +121,7 @@ Result<TrustParts> ReadParts(const std::vector<TrustUploadPart>& parts) {
   }
   if (out.all.size() > 16) {
     return MakeError(Kind::kRefused, "TOO_MANY_CERTIFICATES", "a chain has 16 certificates at most",
-                     "Upload fewer at a time.");
+                     "For a collection of CA certificates use bundle mode (--mode bundle).");
   }
   return out;
 }
@@ -151,9 +166,11 @@ TrustEntries CheckEntries(const PlanInput& in, const TrustParts& parts,
 }  // namespace
 
 Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const TrustUploadRequest& request) {
+  if (request.bundle) return PlanBundle(in, request);
   TrustPlan plan;
   SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
   plan.store = row->name;
+  plan.nodes = in.names.nodes;
   SIGNET_TRY(TrustParts parts, ReadParts(request.parts));
   const TrustEntries entries =
       CheckEntries(in, parts, Snapshot::View(in.snapshot, plan.store), request.as, plan.findings);
@@ -164,12 +181,9 @@ Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const TrustUploadRequest&
   if (HasErrors(plan.findings))
     return Refusal("the upload to " + plan.store, std::move(plan.findings));
   if (plan.additions.empty()) return plan;
-  if (std::any_of(plan.additions.begin(), plan.additions.end(),
-                  [](const TrustAddition& added) { return added.certificate.fields().ca; })) {
-    AddRestarts(in.catalogue.on_ca_chain, plan);
-  }
-  const auto rule = in.catalogue.on_trust.find(plan.store);
-  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, plan);
+  const bool of_ca = std::any_of(plan.additions.begin(), plan.additions.end(),
+                                 [](const auto& added) { return added.certificate.fields().ca; });
+  AddTrustRestarts(in, plan.store, of_ca, plan);
   return plan;
 }
 

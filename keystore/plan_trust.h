@@ -24,6 +24,7 @@ struct TrustUploadRequest {
   std::vector<TrustUploadPart> parts;
   std::optional<x509::EntryKind> as;  // pinned, ocsp-responder
   bool undelete = false;              // what was deleted may come back
+  bool bundle = false;                // bundle mode: PlanBundle
 };
 
 struct TrustPlan : Plan {
@@ -31,13 +32,22 @@ struct TrustPlan : Plan {
   std::vector<TrustAddition> additions;  // issuer before issued
 };
 
-// SPEC C5, C5a (chain mode): all or nothing. Refused with all findings; DELETED_BEFORE says who
+// SPEC C5, C5a: in chain mode all or nothing. Refused with all findings; DELETED_BEFORE says who
 // deleted it and when.
 Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const TrustUploadRequest& request);
 
 // Plans one entry more for a store: already there (info), deleted before (error), or an addition.
 void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition addition,
                   bool undelete, std::vector<TrustAddition>& additions, Plan& plan);
+// The parts of it: the addition itself, `again` after it was deleted; the finding about that; the
+// services that restart for the plan's additions.
+void AddToPlan(const PlanInput& in, TrustAddition addition, const std::string& store, bool again,
+               std::vector<TrustAddition>& additions, Plan& plan);
+Finding DeletedBefore(const std::string& store, const TombstoneRecord& tombstone,
+                      const x509::Certificate& certificate);
+// The services to restart for a change of `store`, by CA certificates among others.
+void AddTrustRestarts(const PlanInput& in, const std::string& store, bool of_ca, Plan& plan);
+
 x509::EntryKind KindOfCa(const x509::Certificate& certificate);
 
 }  // namespace signet::keystore

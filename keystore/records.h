@@ -32,10 +32,20 @@ struct KeyRecord : LenientRecord {
 };
 BOOST_DESCRIBE_STRUCT(KeyRecord, (LenientRecord), (id, label, spec, policy, spki))
 
+// Immutable: its key is its fingerprint. Beside the certificate lies what lists, filters and look-ups
+// ask for, so that nothing is parsed at start; a record without it (`subject_id` empty) is read
+// from its certificate.
 struct CertificateRecord : LenientRecord {
   std::string der;  // base64
+  std::string subject, issuer, common_name, serial, key;
+  WallTime not_before{}, not_after{};
+  bool self_signed = false;
+  std::string subject_id, issuer_id;  // of the names (NameId, certificate_table.h), hex
+  std::string key_id;                 // subjectKeyIdentifier, hex
 };
-BOOST_DESCRIBE_STRUCT(CertificateRecord, (LenientRecord), (der))
+BOOST_DESCRIBE_STRUCT(CertificateRecord, (LenientRecord),
+                      (der, subject, issuer, common_name, serial, key, not_before, not_after,
+                       self_signed, subject_id, issuer_id, key_id))
 
 // One certificate with its key and chain, as a purpose holds it.
 struct IdentityVersion : LenientRecord {
@@ -74,15 +84,24 @@ struct TrustEntryRecord : LenientRecord {
   std::string description;
   std::string purpose;  // whose self-signed certificate it is; empty for all others
   WallTime added{};
+  std::string operation;  // that added it
 };
 BOOST_DESCRIBE_STRUCT(TrustEntryRecord, (LenientRecord),
-                      (certificate, kind, origin, description, purpose, added))
+                      (certificate, kind, origin, description, purpose, added, operation))
 
 // A trust store is a manifest in shards by the fingerprint's first byte.
 struct TrustShardRecord : LenientRecord {
   std::vector<TrustEntryRecord> entries;
 };
 BOOST_DESCRIBE_STRUCT(TrustShardRecord, (LenientRecord), (entries))
+
+// A change of trust stores that is too large for one transaction is under way: what it added so far
+// is not seen until its last transaction, which takes this record away.
+struct PendingRecord : LenientRecord {
+  std::string store;
+  WallTime begun{};
+};
+BOOST_DESCRIBE_STRUCT(PendingRecord, (LenientRecord), (store, begun))
 
 // A deleted trust entry: nothing but an explicit wish brings it back (SPEC B5).
 struct TombstoneRecord : LenientRecord {
@@ -135,6 +154,8 @@ class Layout {
     return Tombstones() + store + "/" + fingerprint;
   }
   std::string Tombstones() const { return cluster_ + "/shared/tombstones/"; }
+  std::string Pending(const std::string& operation) const { return AllPending() + operation; }
+  std::string AllPending() const { return cluster_ + "/shared/pending/"; }
   std::string Setting(const std::string& name) const { return Settings() + name; }
   std::string Settings() const { return cluster_ + "/shared/settings/"; }
 

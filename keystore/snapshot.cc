@@ -1,6 +1,7 @@
 #include "keystore/snapshot.h"
 
-#include "platform/encoding.h"
+#include <algorithm>
+
 #include "platform/logging.h"
 
 namespace signet::keystore {
@@ -8,8 +9,8 @@ namespace signet::keystore {
 namespace {
 
 constexpr Duration kLoadLimit = std::chrono::seconds(30);
-
-using CertificateMap = std::unordered_map<std::string, std::shared_ptr<const StoredCertificate>>;
+constexpr std::size_t kLoadedAtOnce = 500;   // records, so that their text is in memory only briefly
+constexpr std::size_t kMaxRowsOfName = 1000;  // looked at for one name, of all stores
 
 // The part of `key` behind `prefix`, if it lies under it.
 std::optional<std::string> Below(const std::string& key, const std::string& prefix) {
@@ -30,6 +31,13 @@ std::optional<T> Decode(const std::string& key, const std::string& text) {
   return std::nullopt;
 }
 
+bool ByFingerprint(const TrustEntryRecord& a, const TrustEntryRecord& b) {
+  return a.certificate < b.certificate;
+}
+bool Before(const TrustEntryRecord& entry, const std::string& fingerprint) {
+  return entry.certificate < fingerprint;
+}
+
 // Copies what an event changes, shares the rest.
 class Builder {
  public:
@@ -44,6 +52,8 @@ class Builder {
       PutCertificate(*fingerprint, key, text);
     } else if (auto shard = Below(key, layout_.TrustStores())) {
       PutShard(*shard, key, text, modified);
+    } else if (auto operation = Below(key, layout_.AllPending())) {
+      PutRow(next_.pending, *operation, key, text, modified);
     } else if (auto tombstone = Below(key, layout_.Tombstones())) {
       PutRow(next_.tombstones, *tombstone, key, text, modified);
     } else if (auto setting = Below(key, layout_.Settings())) {
@@ -53,7 +63,8 @@ class Builder {
 
   std::shared_ptr<const Snapshot> Take(Revision revision) {
     next_.revision = revision;
-    if (certificates_) next_.certificates = certificates_;
+    if (certificates_)
+      next_.certificates = std::make_shared<const CertificateTable>(certificates_->Take());
     for (auto& [store, shards] : trust_) next_.trust[store] = shards;
     return std::make_shared<const Snapshot>(std::move(next_));
   }
@@ -71,17 +82,12 @@ class Builder {
 
   void PutCertificate(const std::string& fingerprint, const std::string& key,
                       const std::optional<std::string>& text) {
-    if (!certificates_) {
-      certificates_ = next_.certificates ? std::make_shared<CertificateMap>(*next_.certificates)
-                                         : std::make_shared<CertificateMap>();
-    }
+    if (!certificates_) certificates_.emplace(*next_.certificates);
     if (!text) {
-      certificates_->erase(fingerprint);
+      certificates_->Erase(fingerprint);
     } else if (auto record = Decode<CertificateRecord>(key, *text)) {
-      auto der = Base64Decode(record->der);
-      if (der)
-        certificates_->insert_or_assign(
-            fingerprint, std::make_shared<StoredCertificate>(std::move(der).value()));
+      auto row = StoredCertificate::FromRecord(fingerprint, std::move(*record));
+      if (row) certificates_->Put(std::move(row));
     }
   }
 
@@ -100,45 +106,37 @@ class Builder {
     if (!text) {
       shards->erase(name);
     } else if (auto record = Decode<TrustShardRecord>(key, *text)) {
-      (*shards)[name] = {std::move(record->entries), modified};
+      auto shard = std::make_shared<TrustShard>(TrustShard{std::move(record->entries), modified});
+      std::sort(shard->entries.begin(), shard->entries.end(), ByFingerprint);
+      (*shards)[name] = std::move(shard);
     }
   }
 
   Snapshot next_;
   const Layout& layout_;
-  std::shared_ptr<CertificateMap> certificates_;
+  std::optional<CertificateTable::Editor> certificates_;
   std::map<std::string, std::shared_ptr<TrustStore>> trust_;
 };
 
 std::vector<x509::Certificate> EntriesNamed(const Snapshot& snapshot, const std::string& store,
-                                            const std::string& subject_der, std::string_view kind) {
+                                            std::string_view kind, const std::string& subject_der,
+                                            const std::string& key_id) {
   std::vector<x509::Certificate> found;
-  const auto shards = snapshot.trust.find(store);
-  if (shards == snapshot.trust.end()) return found;
-  for (const auto& [unused, shard] : *shards->second) {
-    for (const TrustEntryRecord& entry : shard.entries) {
-      if (entry.kind != kind) continue;
-      const x509::Certificate* certificate = snapshot.Certificate(entry.certificate);
-      if (certificate != nullptr && certificate->fields().subject_der == subject_der)
-        found.push_back(*certificate);
-    }
-  }
+  std::size_t rows = 0;
+  snapshot.certificates->EachNamed(
+      NameIdOf(subject_der), key_id, [&](const StoredCertificate& row) {
+        const TrustEntryRecord* entry = snapshot.TrustEntry(store, row.fingerprint());
+        if (entry != nullptr && entry->kind == kind) {
+          const x509::Certificate* certificate = row.Parsed();
+          if (certificate != nullptr && certificate->fields().subject_der == subject_der)
+            found.push_back(*certificate);
+        }
+        return ++rows < kMaxRowsOfName && found.size() < x509::kMaxCandidates;
+      });
   return found;
 }
 
 }  // namespace
-
-const x509::Certificate* StoredCertificate::Parsed() const {
-  std::call_once(once_, [this] {
-    auto parsed = x509::Certificate::FromDer(der_);
-    if (parsed) {
-      parsed_ = std::move(parsed).value();
-    } else {
-      Log(LogLevel::kError, "a stored certificate cannot be read: " + parsed.error().ToString());
-    }
-  });
-  return parsed_ ? &*parsed_ : nullptr;
-}
 
 const IdentityVersion* Snapshot::Current(const std::string& purpose) const {
   const auto row = identities.find(purpose);
@@ -147,61 +145,72 @@ const IdentityVersion* Snapshot::Current(const std::string& purpose) const {
 }
 
 const x509::Certificate* Snapshot::Certificate(const std::string& fingerprint) const {
-  if (!certificates) return nullptr;
-  const auto found = certificates->find(fingerprint);
-  return found == certificates->end() ? nullptr : found->second->Parsed();
+  const StoredCertificate* found = certificates->Find(fingerprint);
+  return found == nullptr ? nullptr : found->Parsed();
 }
 
-namespace {
-
-const TrustShard* FindShard(const Snapshot& snapshot, const std::string& store,
-                            const std::string& fingerprint) {
-  const auto shards = snapshot.trust.find(store);
-  if (shards == snapshot.trust.end()) return nullptr;
+const TrustShard* Snapshot::FindTrustShard(const std::string& store,
+                                           const std::string& fingerprint) const {
+  const auto shards = trust.find(store);
+  if (shards == trust.end()) return nullptr;
   const auto shard = shards->second->find(fingerprint.substr(0, 2));
-  return shard == shards->second->end() ? nullptr : &shard->second;
+  return shard == shards->second->end() ? nullptr : shard->second.get();
 }
-
-}  // namespace
 
 const TrustEntryRecord* Snapshot::TrustEntry(const std::string& store,
                                              const std::string& fingerprint) const {
-  const TrustShard* shard = FindShard(*this, store, fingerprint);
+  const TrustShard* shard = FindTrustShard(store, fingerprint);
   if (shard == nullptr) return nullptr;
-  for (const TrustEntryRecord& entry : shard->entries) {
-    if (entry.certificate == fingerprint) return &entry;
-  }
-  return nullptr;
+  const auto entry =
+      std::lower_bound(shard->entries.begin(), shard->entries.end(), fingerprint, Before);
+  const bool found = entry != shard->entries.end() && entry->certificate == fingerprint;
+  return found && IsSeen(*entry) ? &*entry : nullptr;
 }
 
-Revision Snapshot::TrustShardRevision(const std::string& store,
-                                      const std::string& fingerprint) const {
-  const TrustShard* shard = FindShard(*this, store, fingerprint);
-  return shard == nullptr ? 0 : shard->modified;
+void Snapshot::EachTrustEntry(
+    const std::string& store, const std::string& after,
+    const std::function<bool(const TrustEntryRecord&)>& visit) const {
+  const auto shards = trust.find(store);
+  if (shards == trust.end()) return;
+  for (auto at = shards->second->lower_bound(after.substr(0, 2)); at != shards->second->end();
+       ++at) {
+    const std::vector<TrustEntryRecord>& entries = at->second->entries;
+    const auto first = std::lower_bound(entries.begin(), entries.end(), after, Before);
+    for (auto entry = first; entry != entries.end(); ++entry) {
+      if (entry->certificate == after || !IsSeen(*entry)) continue;
+      if (!visit(*entry)) return;
+    }
+  }
 }
 
 const Versioned<TombstoneRecord>* Snapshot::Tombstone(const std::string& store,
                                                       const std::string& fingerprint) const {
   const auto row = tombstones.find(store + "/" + fingerprint);
-  return row == tombstones.end() ? nullptr : &row->second;
+  const bool in_force =
+      row != tombstones.end() && TrustEntry(store, fingerprint) == nullptr;
+  return in_force ? &row->second : nullptr;
 }
 
 std::size_t Snapshot::TrustEntryCount() const {
   std::size_t count = 0;
   for (const auto& [unused, shards] : trust) {
-    for (const auto& [name, shard] : *shards) count += shard.entries.size();
+    for (const auto& [name, shard] : *shards) {
+      const auto& entries = shard->entries;
+      count += static_cast<std::size_t>(std::count_if(
+          entries.begin(), entries.end(), [this](const auto& entry) { return IsSeen(entry); }));
+    }
   }
   return count;
 }
 
 x509::TrustView Snapshot::View(std::shared_ptr<const Snapshot> self, const std::string& store) {
-  auto lookup = [self, store](std::string_view kind) {
-    return [self, store, kind](const std::string& subject_der) {
-      return EntriesNamed(*self, store, subject_der, kind);
+  auto lookup = [self, store](x509::EntryKind kind) {
+    return [self, store, name = x509::EntryKindName(kind)](const std::string& subject_der,
+                                                           const std::string& key_id) {
+      return EntriesNamed(*self, store, name, subject_der, key_id);
     };
   };
-  return {lookup(x509::EntryKindName(x509::EntryKind::kAnchor)),
-          lookup(EntryKindName(x509::EntryKind::kIntermediate))};
+  return {lookup(x509::EntryKind::kAnchor), lookup(x509::EntryKind::kIntermediate)};
 }
 
 std::map<std::string, Snapshot::OwnedKey> Snapshot::Keys() const {
@@ -221,15 +230,20 @@ std::map<std::string, Snapshot::OwnedKey> Snapshot::Keys() const {
 
 Result<std::unique_ptr<State>> State::Open(Store& store, Layout layout) {
   std::unique_ptr<State> state(new State(store, std::move(layout)));
-  SIGNET_TRY(Range all, store.List(Layout::Root(), "", 0, kLoadLimit));
-  Snapshot empty;
-  empty.certificates = std::make_shared<const CertificateMap>();
-  Builder builder(empty, state->layout_);
-  for (const Record& record : all.records) builder.Put(record.key, record.value, record.modified);
-  state->snapshot_ = builder.Take(all.revision);
+  Builder builder(Snapshot(), state->layout_);
+  // What changes between two pages is told by the watch, which begins at the first page's revision.
+  Revision revision = 0;
+  Range page;
+  do {
+    const std::string after = page.records.empty() ? "" : page.records.back().key;
+    SIGNET_TRY(page, store.List(Layout::Root(), after, kLoadedAtOnce, kLoadLimit));
+    if (after.empty()) revision = page.revision;
+    for (const Record& record : page.records) builder.Put(record.key, record.value, record.modified);
+  } while (page.more);
+  state->snapshot_ = builder.Take(revision);
   State* self = state.get();
   SIGNET_TRY(state->watch_,
-             store.Watch(Layout::Root(), all.revision,
+             store.Watch(Layout::Root(), revision,
                          [self](Revision revision, const std::vector<Event>& events) {
                            self->Apply(revision, events);
                          }));

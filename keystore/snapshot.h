@@ -2,34 +2,20 @@
 // delivers.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "keystore/certificate_table.h"
 #include "keystore/records.h"
 #include "keystore/store/store.h"
-#include "keystore/x509/certificate.h"
 #include "keystore/x509/chain.h"
 
 namespace signet::keystore {
-
-// A certificate of the store; parsed when first asked for.
-class StoredCertificate {
- public:
-  explicit StoredCertificate(std::string der) : der_(std::move(der)) {}
-  const std::string& der() const { return der_; }
-  // Null when the record does not hold a certificate (the state was damaged).
-  const x509::Certificate* Parsed() const;
-
- private:
-  std::string der_;
-  mutable std::once_flag once_;
-  mutable std::optional<x509::Certificate> parsed_;
-};
 
 template <class T>
 struct Versioned {
@@ -38,29 +24,36 @@ struct Versioned {
 };
 
 struct TrustShard {
-  std::vector<TrustEntryRecord> entries;
+  std::vector<TrustEntryRecord> entries;  // sorted by fingerprint
   Revision modified = 0;
 };
-using TrustStore = std::map<std::string, TrustShard>;  // by the fingerprint's first byte, as hex
+// By the fingerprint's first byte, as hex.
+using TrustStore = std::map<std::string, std::shared_ptr<const TrustShard>>;
 
 // Immutable; share it as std::shared_ptr<const Snapshot>.
 struct Snapshot {
   Revision revision = 0;
   std::map<std::string, Versioned<IdentityRecord>> identities;  // by purpose
   std::map<std::string, Versioned<CsrRecord>> csrs;             // by id, so by age
-  std::shared_ptr<const std::unordered_map<std::string, std::shared_ptr<const StoredCertificate>>>
-      certificates;
+  std::shared_ptr<const CertificateTable> certificates = std::make_shared<CertificateTable>();
   std::map<std::string, std::shared_ptr<const TrustStore>> trust;  // by store
-  std::map<std::string, Versioned<TombstoneRecord>> tombstones;    // by "store/fingerprint"
+  std::map<std::string, Versioned<PendingRecord>> pending;         // by operation
+  // By "store/fingerprint"; out of force where the entry is there again.
+  std::map<std::string, Versioned<TombstoneRecord>> tombstones;
   std::map<std::string, Versioned<SettingRecord>> settings;        // by name
 
   const IdentityVersion* Current(const std::string& purpose) const;
   const x509::Certificate* Certificate(const std::string& fingerprint) const;
   const TrustEntryRecord* TrustEntry(const std::string& store,
                                      const std::string& fingerprint) const;
-  // Of the shard in which the entry lies or would lie; 0: there is none.
-  Revision TrustShardRevision(const std::string& store, const std::string& fingerprint) const;
-  // Of an entry that was deleted, or null.
+  // The entries of a store in the order of their fingerprints, those after `after`; ends when
+  // `visit` says false. What lies in front of `after` costs next to nothing.
+  void EachTrustEntry(const std::string& store, const std::string& after,
+                      const std::function<bool(const TrustEntryRecord&)>& visit) const;
+  // The record in which an entry lies or would lie, with entries that are not to be seen yet; null:
+  // there is none.
+  const TrustShard* FindTrustShard(const std::string& store, const std::string& fingerprint) const;
+  // Of an entry that was deleted and is not there again, or null.
   const Versioned<TombstoneRecord>* Tombstone(const std::string& store,
                                               const std::string& fingerprint) const;
   std::size_t TrustEntryCount() const;
@@ -74,6 +67,11 @@ struct Snapshot {
     std::string owner, purpose;
   };
   std::map<std::string, OwnedKey> Keys() const;
+
+ private:
+  bool IsSeen(const TrustEntryRecord& entry) const {
+    return pending.empty() || !pending.contains(entry.operation);
+  }
 };
 
 // Keeps the current Snapshot of a store. Thread-safe.

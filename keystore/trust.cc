@@ -3,13 +3,19 @@
 #include "keystore/trust_writer.h"
 #include "platform/encoding.h"
 #include "platform/failpoint.h"
+#include "platform/logging.h"
 
 namespace signet::keystore {
+
+namespace {
+constexpr Duration kStoreLimit = std::chrono::seconds(10);
+constexpr int kUndoAttempts = 5;
+constexpr std::size_t kStoredInRecord = 1000;
+}  // namespace
 
 Result<ChangeResult> Trust::Finish(Operation& operation, const std::string& method,
                                    const Plan& plan, std::string detail, Transaction transaction,
                                    ChangeResult result) {
-  plan.ExpectReads(transaction);
   for (const PlanStep& step : plan.steps) {
     if (step.what == "override finding") detail += "; overridden " + step.target;
   }
@@ -21,6 +27,8 @@ Result<ChangeResult> Trust::Finish(Operation& operation, const std::string& meth
   record.method = method;
   record.detail = std::move(detail);
   record.result = ToJson(result);
+  if (result.stored.size() > kStoredInRecord)  // a transaction has its limits
+    record.result.as_object()["stored"] = json::array();
   SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
   Failpoint("store.committed");
   operation.detail = record.detail;
@@ -37,16 +45,73 @@ Result<ChangeResult> Trust::Store(Operation& operation, const std::string& metho
     operation.detail = plan.store + " has these certificates already";
     return result;
   }
-  Transaction transaction;
-  TrustWriter writer(*in.snapshot, state_.layout(), in.now);
+  TrustWriter writer(*in.snapshot, state_.layout(), operation.id, in.now);
   for (const TrustAddition& addition : plan.additions) {
     writer.Add(plan.store, addition, origin);
     result.stored.push_back(addition.certificate.fingerprint());
   }
-  writer.WriteTo(transaction);
-  return Finish(operation, method, plan,
-                plan.store + " +" + std::to_string(plan.additions.size()) + " " + origin,
-                std::move(transaction), std::move(result));
+  std::string detail = plan.store + " +" + std::to_string(plan.additions.size()) + " " + origin;
+  std::vector<Transaction> parts = writer.Split();
+  if (parts.size() == 1) {
+    plan.ExpectReads(parts.front());
+    return Finish(operation, method, plan, std::move(detail), std::move(parts.front()),
+                  std::move(result));
+  }
+  auto stored = StoreInParts(operation, plan.store, std::move(parts), in.now);
+  if (stored) {
+    auto finished = Finish(operation, method, plan, std::move(detail), std::move(stored).value(),
+                           std::move(result));
+    if (finished || operation.leave_for_recovery) return finished;
+    stored = std::move(finished).error();
+  }
+  if (auto undone = Undo(operation.id); !undone) {
+    Log(LogLevel::kError, "operation " + operation.id +
+                              " could not be taken back yet: " + undone.error().ToString());
+    operation.leave_for_recovery = true;
+  }
+  return std::move(stored).error();
+}
+
+Result<Transaction> Trust::StoreInParts(Operation& operation, const std::string& store,
+                                        std::vector<Transaction> parts, WallTime now) {
+  const std::string pending = state_.layout().Pending(operation.id);
+  PendingRecord record;
+  record.store = store;
+  record.begun = now;
+  parts.front().Expect(pending, 0);
+  parts.front().Put(pending, json::serialize(ToJson(record)));
+  Revision begun = 0;
+  for (Transaction& part : parts) {
+    SIGNET_TRY(const std::optional<Revision> revision, state_.store().Commit(part, kStoreLimit));
+    if (!revision) return StateChanged();
+    if (begun == 0) begun = *revision;
+    Failpoint("trust.part-committed");
+    part = Transaction();  // its memory is not needed any more
+  }
+  Transaction last;
+  last.Expect(pending, begun);
+  last.Delete(pending);
+  return last;
+}
+
+Status Trust::Undo(const std::string& operation) {
+  for (int attempt = 0; attempt < kUndoAttempts; ++attempt) {
+    const std::shared_ptr<const Snapshot> snapshot = state_.Now();
+    const auto pending = snapshot->pending.find(operation);
+    if (pending == snapshot->pending.end()) return Ok();
+    TrustWriter writer(*snapshot, state_.layout(), operation, WallTime());
+    writer.TakeBack(pending->second.value.store);
+    std::vector<Transaction> parts = writer.Split();
+    parts.emplace_back().Delete(state_.layout().Pending(operation));
+    bool changed = false;  // by another change meanwhile: look again
+    for (const Transaction& part : parts) {
+      SIGNET_TRY(const std::optional<Revision> revision, state_.store().Commit(part, kStoreLimit));
+      changed = !revision;
+      if (changed) break;
+    }
+    if (!changed) return Ok();
+  }
+  return StateChanged();
 }
 
 Result<ChangeResult> Trust::Upload(Operation& operation, const TrustUploadRequest& request,
@@ -78,9 +143,10 @@ Result<ChangeResult> Trust::Delete(Operation& operation, const TrustDeleteReques
   tombstone.deleted = in.now;
   tombstone.operation = operation.id;
   Transaction transaction;
-  TrustWriter writer(*in.snapshot, state_.layout(), in.now);
+  TrustWriter writer(*in.snapshot, state_.layout(), operation.id, in.now);
   writer.Remove(plan.store, tombstone);
   writer.WriteTo(transaction);
+  plan.ExpectReads(transaction);
   return Finish(operation, "trust.delete", plan, plan.store + " -" + plan.entry.certificate,
                 std::move(transaction), {});
 }
@@ -92,11 +158,12 @@ Result<ChangeResult> Trust::Undelete(Operation& operation, const std::string& st
   SIGNET_TRY(const DeletionPlan plan, PlanUndelete(in, store, id));
   SIGNET_TRY(CheckPlan(plan, wanted));
   Transaction transaction;
-  TrustWriter writer(*in.snapshot, state_.layout(), in.now);
+  TrustWriter writer(*in.snapshot, state_.layout(), operation.id, in.now);
   writer.Add(plan.store, plan.entry);
   writer.WriteTo(transaction);
   ChangeResult result;
   result.stored = {plan.entry.certificate};
+  plan.ExpectReads(transaction);
   return Finish(operation, "trust.undelete", plan, plan.store + " again " + plan.entry.certificate,
                 std::move(transaction), std::move(result));
 }
@@ -118,6 +185,7 @@ Result<ChangeResult> Trust::Set(Operation& operation, const std::string& setting
   record.value = plan.value;
   Transaction transaction;
   transaction.Put(state_.layout().Setting(plan.name), json::serialize(ToJson(record)));
+  plan.ExpectReads(transaction);
   return Finish(operation, "setting.set", plan, plan.name + " = '" + plan.value + "'",
                 std::move(transaction), {});
 }

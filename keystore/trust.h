@@ -29,12 +29,17 @@ class Trust {
                               const std::optional<std::string>& wanted);
   Result<ChangeResult> Set(Operation& operation, const std::string& setting,
                            const std::string& value, const std::optional<std::string>& wanted);
+  // Takes back what an operation stored that was cut off: nobody has seen it. Again until it works.
+  Status Undo(const std::string& operation);
   // What the planners may see now.
   PlanInput Input() const { return {catalogue_, names_, state_.Now(), clock_.Now()}; }
 
  private:
   Result<ChangeResult> Store(Operation& operation, const std::string& method,
                              const std::string& origin, const TrustPlan& plan, const PlanInput& in);
+  // Commits all parts, unseen; the transaction returned, with the operation's record, shows them.
+  Result<Transaction> StoreInParts(Operation& operation, const std::string& store,
+                                   std::vector<Transaction> parts, WallTime now);
   Result<ChangeResult> Finish(Operation& operation, const std::string& method, const Plan& plan,
                               std::string detail, Transaction transaction, ChangeResult result);
 

@@ -1,29 +1,66 @@
 #include "keystore/trust_writer.h"
 
 #include <algorithm>
-
-#include "platform/encoding.h"
+#include <iterator>
 
 namespace signet::keystore {
 
-void PutCertificate(Transaction& transaction, const Layout& layout, const std::string& fingerprint,
-                    std::string_view der) {
-  CertificateRecord record;
-  record.der = Base64Encode(der);
-  transaction.Put(layout.Certificate(fingerprint), json::serialize(ToJson(record)));
+namespace {
+
+// Of a transaction that is one of several; what is left is for the operation's own records.
+constexpr std::size_t kWrites = kMaxOperations - 28;
+constexpr std::size_t kBytes = kMaxRequestBytes - 512 * 1024;
+
+void Append(Transaction& to, Transaction from) {
+  std::move(from.writes.begin(), from.writes.end(), std::back_inserter(to.writes));
+  std::move(from.compares.begin(), from.compares.end(), std::back_inserter(to.compares));
+}
+
+// Fills transactions one after the other.
+class Splitter {
+ public:
+  void Add(Transaction piece) {
+    std::size_t bytes = 0;
+    for (const Write& write : piece.writes)
+      bytes += write.key.size() + (write.value ? write.value->size() : 0);
+    for (const Compare& compare : piece.compares) bytes += compare.key.size();
+    const bool full = done_.empty() || bytes_ + bytes > kBytes ||
+                      done_.back().writes.size() + piece.writes.size() > kWrites;
+    if (full) {
+      done_.emplace_back();
+      bytes_ = 0;
+    }
+    bytes_ += bytes;
+    Append(done_.back(), std::move(piece));
+  }
+  std::vector<Transaction> Take() { return std::move(done_); }
+
+ private:
+  std::vector<Transaction> done_;
+  std::size_t bytes_ = 0;
+};
+
+void WriteShard(Transaction& transaction, const std::string& key, const TrustShard& shard) {
+  TrustShardRecord record;
+  record.entries = shard.entries;
+  transaction.Expect(key, shard.modified);
+  transaction.Put(key, json::serialize(ToJson(record)));
+}
+
+}  // namespace
+
+void PutCertificate(Transaction& transaction, const Layout& layout,
+                    const x509::Certificate& certificate) {
+  transaction.Put(layout.Certificate(certificate.fingerprint()),
+                  json::serialize(ToJson(RecordOf(certificate))));
 }
 
 TrustShard& TrustWriter::Shard(const std::string& store, const std::string& fingerprint) {
   const std::string key = layout_.TrustShard(store, fingerprint);
-  auto shard = shards_.find(key);
-  if (shard != shards_.end()) return shard->second;
-  TrustShard old;  // the whole shard is written anew
-  const auto shards = snapshot_.trust.find(store);
-  if (shards != snapshot_.trust.end()) {
-    const auto found = shards->second->find(fingerprint.substr(0, 2));
-    if (found != shards->second->end()) old = found->second;
-  }
-  return shards_.emplace(key, std::move(old)).first->second;
+  const auto known = shards_.find(key);
+  if (known != shards_.end()) return known->second;
+  const TrustShard* old = snapshot_.FindTrustShard(store, fingerprint);
+  return shards_.emplace(key, old == nullptr ? TrustShard() : *old).first->second;
 }
 
 void TrustWriter::Add(const std::string& store, const TrustAddition& addition,
@@ -37,18 +74,20 @@ void TrustWriter::Add(const std::string& store, const TrustAddition& addition,
   entry.purpose = purpose;
   entry.added = now_;
   Add(store, std::move(entry));
-  certificates_[fingerprint] = addition.certificate.der();
+  certificates_.emplace(fingerprint, addition.certificate);
 }
 
 void TrustWriter::Add(const std::string& store, TrustEntryRecord entry) {
-  const std::string fingerprint = entry.certificate;
-  std::vector<TrustEntryRecord>& entries = Shard(store, fingerprint).entries;
-  const bool there = std::any_of(entries.begin(), entries.end(), [&](const TrustEntryRecord& old) {
-    return old.certificate == fingerprint;
+  entry.operation = operation_;
+  std::vector<TrustEntryRecord>& entries = Shard(store, entry.certificate).entries;
+  const auto old = std::find_if(entries.begin(), entries.end(), [&](const TrustEntryRecord& e) {
+    return e.certificate == entry.certificate;
   });
-  if (!there) entries.push_back(std::move(entry));
-  if (snapshot_.Tombstone(store, fingerprint) != nullptr)
-    tombstones_[layout_.Tombstone(store, fingerprint)] = std::nullopt;
+  if (old == entries.end()) {
+    entries.push_back(std::move(entry));
+  } else if (snapshot_.pending.contains(old->operation)) {  // which may never be seen
+    *old = std::move(entry);
+  }
 }
 
 void TrustWriter::Remove(const std::string& store, const TombstoneRecord& tombstone) {
@@ -58,22 +97,40 @@ void TrustWriter::Remove(const std::string& store, const TombstoneRecord& tombst
   tombstones_[layout_.Tombstone(store, fingerprint)] = tombstone;
 }
 
+void TrustWriter::TakeBack(const std::string& store) {
+  const auto shards = snapshot_.trust.find(store);
+  if (shards == snapshot_.trust.end()) return;
+  const auto is_ours = [this](const TrustEntryRecord& entry) {
+    return entry.operation == operation_;
+  };
+  for (const auto& [byte, shard] : *shards->second) {
+    if (std::any_of(shard->entries.begin(), shard->entries.end(), is_ours))
+      std::erase_if(Shard(store, byte).entries, is_ours);
+  }
+}
+
 void TrustWriter::WriteTo(Transaction& transaction) const {
+  for (Transaction& part : Split()) Append(transaction, std::move(part));
+}
+
+std::vector<Transaction> TrustWriter::Split() const {
+  Splitter parts;
+  for (const auto& [unused, certificate] : certificates_) {
+    Transaction piece;
+    PutCertificate(piece, layout_, certificate);
+    parts.Add(std::move(piece));
+  }
   for (const auto& [key, shard] : shards_) {
-    TrustShardRecord record;
-    record.entries = shard.entries;
-    transaction.Expect(key, shard.modified);
-    transaction.Put(key, json::serialize(ToJson(record)));
+    Transaction piece;
+    WriteShard(piece, key, shard);
+    parts.Add(std::move(piece));
   }
   for (const auto& [key, tombstone] : tombstones_) {
-    if (tombstone) {
-      transaction.Put(key, json::serialize(ToJson(*tombstone)));
-    } else {
-      transaction.Delete(key);
-    }
+    Transaction piece;
+    piece.Put(key, json::serialize(ToJson(tombstone)));
+    parts.Add(std::move(piece));
   }
-  for (const auto& [fingerprint, der] : certificates_)
-    PutCertificate(transaction, layout_, fingerprint, der);
+  return parts.Take();
 }
 
 }  // namespace signet::keystore

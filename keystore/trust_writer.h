@@ -1,8 +1,9 @@
-// Collects additions to trust stores and writes the shards that they touch into a transaction.
+// Collects changes of trust stores and writes the shards that they touch.
 #pragma once
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "keystore/plan_trust.h"
 #include "keystore/snapshot.h"
@@ -12,31 +13,38 @@ namespace signet::keystore {
 
 class TrustWriter {
  public:
-  TrustWriter(const Snapshot& snapshot, const Layout& layout, WallTime now)
-      : snapshot_(snapshot), layout_(layout), now_(now) {}
+  TrustWriter(const Snapshot& snapshot, const Layout& layout, std::string operation, WallTime now)
+      : snapshot_(snapshot), layout_(layout), operation_(std::move(operation)), now_(now) {}
 
-  // No effect when the store has the certificate already. A tombstone of it goes.
+  // No effect when the store has the certificate already.
   void Add(const std::string& store, const TrustAddition& addition, const std::string& origin,
            const std::string& purpose = "");
   void Add(const std::string& store, TrustEntryRecord entry);
   // Leaves a tombstone.
   void Remove(const std::string& store, const TombstoneRecord& tombstone);
-  // Shards with their compares, and the certificates' own records.
+  // Takes away what this operation added so far.
+  void TakeBack(const std::string& store);
+
+  // Certificates, shards (with their compares), tombstones.
   void WriteTo(Transaction& transaction) const;
+  // The same in as many transactions as it needs, each with room for an operation's record:
+  // certificates first, to which nothing refers yet.
+  std::vector<Transaction> Split() const;
 
  private:
   TrustShard& Shard(const std::string& store, const std::string& fingerprint);
 
   const Snapshot& snapshot_;
   const Layout& layout_;
+  const std::string operation_;
   WallTime now_;
-  std::map<std::string, TrustShard> shards_;                          // by record key
-  std::map<std::string, std::string> certificates_;                   // DER by fingerprint
-  std::map<std::string, std::optional<TombstoneRecord>> tombstones_;  // by record key; none: goes
+  std::map<std::string, TrustShard> shards_;                 // by record key
+  std::map<std::string, x509::Certificate> certificates_;    // by fingerprint
+  std::map<std::string, TombstoneRecord> tombstones_;        // by record key
 };
 
 // The record of a certificate; immutable, so it needs no compare.
-void PutCertificate(Transaction& transaction, const Layout& layout, const std::string& fingerprint,
-                    std::string_view der);
+void PutCertificate(Transaction& transaction, const Layout& layout,
+                    const x509::Certificate& certificate);
 
 }  // namespace signet::keystore

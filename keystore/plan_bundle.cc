@@ -1,0 +1,136 @@
+#include "keystore/plan_bundle.h"
+
+#include <algorithm>
+
+#include "keystore/x509/pem.h"
+#include "platform/encoding.h"
+
+namespace signet::keystore {
+
+namespace {
+
+// The certificates of an upload with their places in it.
+struct Numbered {
+  std::vector<x509::Certificate> certificates;
+  std::vector<std::size_t> numbers;  // of the certificates, from 1
+  std::vector<std::string> descriptions;
+  std::map<std::size_t, std::string> not_taken;  // reason by number
+  std::size_t count = 0;
+};
+
+std::string Reason(const Error& error) { return error.detail + " (" + error.word + ")"; }
+
+Status ReadPart(const TrustUploadPart& part, Numbered& out) {
+  if (!part.predecessor.empty()) {
+    return MakeError(Kind::kUsage, "PREDECESSOR_IN_BUNDLE",
+                     "a predecessor is named in bundle mode, which finds each issuer by itself",
+                     "Leave the predecessor out, or upload in chain mode.");
+  }
+  SIGNET_TRY(x509::Bundle bundle, x509::ReadBundle(part.text, kMaxBundle - out.count));
+  std::size_t number = 0;
+  auto bad = bundle.rejected.begin();
+  const auto note_bad = [&] {
+    for (; bad != bundle.rejected.end() && bad->number == number + 1; ++bad, ++number) {
+      const std::string line = bad->line == 0 ? "" : "line " + std::to_string(bad->line) + ": ";
+      out.not_taken[out.count + bad->number] = line + Reason(bad->error);
+    }
+  };
+  for (x509::Certificate& certificate : bundle.certificates) {
+    note_bad();
+    out.numbers.push_back(out.count + ++number);
+    out.descriptions.push_back(EscapeLine(part.description, 256));
+    out.certificates.push_back(std::move(certificate));
+  }
+  note_bad();
+  out.count += number;
+  return Ok();
+}
+
+std::string ReasonOf(const Findings& findings) {
+  const auto error = std::find_if(findings.begin(), findings.end(), [](const Finding& f) {
+    return f.severity == Severity::kError;
+  });
+  return error == findings.end() ? "no reason is known" : error->text + " (" + error->id + ")";
+}
+
+Findings NotTaken(const Numbered& upload) {
+  Findings out;
+  for (const auto& [number, reason] : upload.not_taken) {
+    out.push_back({Severity::kWarning, "NOT_TAKEN",
+                   "certificate " + std::to_string(number) + " of " + std::to_string(upload.count) +
+                       " is not taken: " + reason,
+                   ""});
+  }
+  return out;
+}
+
+// The first of them; how many more there are is said.
+void Bound(Findings& findings) {
+  if (findings.size() <= kMaxBundleFindings) return;
+  const std::size_t more = findings.size() - kMaxBundleFindings;
+  findings.resize(kMaxBundleFindings);
+  findings.push_back({Severity::kInfo, "MORE_FINDINGS",
+                      std::to_string(more) + " findings more are not listed", ""});
+}
+
+}  // namespace
+
+Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& request) {
+  TrustPlan plan;
+  SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
+  plan.store = row->name;
+  plan.nodes = in.names.nodes;
+  Numbered upload;
+  for (const TrustUploadPart& part : request.parts) {
+    SIGNET_TRY(ReadPart(part, upload));
+  }
+  x509::BundleVerdict verdict = x509::CheckBundle(upload.certificates, request.as,
+                                                  Snapshot::View(in.snapshot, plan.store), in.now);
+  for (const auto& rejected : verdict.rejected) {
+    upload.not_taken[upload.numbers[rejected.index]] =
+        "'" + upload.certificates[rejected.index].fields().subject +
+        "': " + ReasonOf(rejected.findings);
+  }
+  Findings warnings;
+  std::size_t there = 0;
+  bool of_ca = false;
+  for (auto& accepted : verdict.accepted) {
+    const x509::Certificate& certificate = upload.certificates[accepted.index];
+    if (in.snapshot->TrustEntry(plan.store, certificate.fingerprint()) != nullptr) {
+      ++there;
+      continue;
+    }
+    const auto* tombstone = in.snapshot->Tombstone(plan.store, certificate.fingerprint());
+    if (tombstone != nullptr && !request.undelete) {
+      const Finding deleted = DeletedBefore(plan.store, tombstone->value, certificate);
+      upload.not_taken[upload.numbers[accepted.index]] = deleted.text + " (" + deleted.id + ")";
+      continue;
+    }
+    of_ca = of_ca || certificate.fields().ca;
+    AddToPlan(in, {certificate, accepted.kind, upload.descriptions[accepted.index]}, plan.store,
+              tombstone != nullptr, plan.additions, plan);
+    std::move(accepted.findings.begin(), accepted.findings.end(), std::back_inserter(warnings));
+  }
+  plan.findings = NotTaken(upload);
+  if (there > 0) {
+    plan.findings.push_back(
+        {Severity::kInfo, "ALREADY_THERE",
+         std::to_string(there) + " of " + std::to_string(upload.count) + " certificates are in " +
+             plan.store + " already",
+         ""});
+  }
+  std::move(warnings.begin(), warnings.end(), std::back_inserter(plan.findings));
+  Bound(plan.findings);
+  if (plan.additions.empty() && there == 0) {
+    Error error = MakeError(Kind::kRefused, "NOTHING_TAKEN",
+                            "none of the " + std::to_string(upload.count) +
+                                " certificates is good: " + plan.findings.front().text,
+                            "Look at the reason of each. Nothing was stored.");
+    error.findings = std::move(plan.findings);
+    return error;
+  }
+  if (!plan.additions.empty()) AddTrustRestarts(in, plan.store, of_ca, plan);
+  return plan;
+}
+
+}  // namespace signet::keystore
