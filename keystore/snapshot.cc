@@ -111,7 +111,8 @@ class Builder {
 };
 
 std::vector<x509::Certificate> EntriesNamed(const Snapshot& snapshot, const std::string& store,
-                                            const std::string& subject_der, std::string_view kind) {
+                                            const std::string& subject_der,
+                                            const std::string& key_id, std::string_view kind) {
   std::vector<x509::Certificate> found;
   const auto shards = snapshot.trust.find(store);
   if (shards == snapshot.trust.end()) return found;
@@ -123,7 +124,7 @@ std::vector<x509::Certificate> EntriesNamed(const Snapshot& snapshot, const std:
         found.push_back(*certificate);
     }
   }
-  return found;
+  return BestCandidates(std::move(found), key_id);
 }
 
 }  // namespace
@@ -196,8 +197,8 @@ std::size_t Snapshot::TrustEntryCount() const {
 
 x509::TrustView Snapshot::View(std::shared_ptr<const Snapshot> self, const std::string& store) {
   auto lookup = [self, store](std::string_view kind) {
-    return [self, store, kind](const std::string& subject_der) {
-      return EntriesNamed(*self, store, subject_der, kind);
+    return [self, store, kind](const std::string& subject_der, const std::string& key_id) {
+      return EntriesNamed(*self, store, subject_der, key_id, kind);
     };
   };
   return {lookup(x509::EntryKindName(x509::EntryKind::kAnchor)),
