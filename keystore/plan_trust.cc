@@ -76,8 +76,9 @@ void CheckPredecessor(const x509::Certificate& certificate, const std::string& p
     return refuse("PREDECESSOR_OF_ROOT",
                   fields.subject + " is a root: no certificate comes before it");
   }
-  std::vector<x509::Certificate> issuers = trust.anchors(fields.issuer_der);
-  for (auto& known : trust.intermediates(fields.issuer_der)) issuers.push_back(std::move(known));
+  std::vector<x509::Certificate> issuers = trust.anchors(fields.issuer_der, fields.aki);
+  for (auto& known : trust.intermediates(fields.issuer_der, fields.aki))
+    issuers.push_back(std::move(known));
   for (const auto& other : uploaded) {
     if (other.fields().subject_der == fields.issuer_der) issuers.push_back(other);
   }

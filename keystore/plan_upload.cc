@@ -45,15 +45,16 @@ Error NoCsrFor(const PlanInput& in, const Purpose& purpose, const x509::Certific
 // A trust store seen together with the CA certificates of an upload.
 x509::TrustView Overlay(x509::TrustView below, const std::vector<x509::Certificate>& extra) {
   auto with = [extra](auto lookup, bool anchors) {
-    return [lookup, extra, anchors](const std::string& subject_der) {
-      std::vector<x509::Certificate> found = lookup(subject_der);
+    return [lookup, extra, anchors](const std::string& subject_der, const std::string& key_id) {
+      std::vector<x509::Certificate> found;
       for (const auto& certificate : extra) {
         if (certificate.fields().subject_der == subject_der &&
             certificate.fields().self_signed == anchors) {
           found.push_back(certificate);
         }
       }
-      return found;
+      for (auto& certificate : lookup(subject_der, key_id)) found.push_back(std::move(certificate));
+      return BestCandidates(std::move(found), key_id);
     };
   };
   return {with(below.anchors, true), with(below.intermediates, false)};

@@ -66,7 +66,8 @@ class Sorter {
   bool IsIssuedFromOutside(const Certificate& issued) {
     for (const auto* view : {&trust_.anchors, &trust_.intermediates}) {
       if (!*view) continue;
-      for (const Certificate& candidate : (*view)(issued.fields().issuer_der)) {
+      for (const Certificate& candidate :
+           (*view)(issued.fields().issuer_der, issued.fields().aki)) {
         if (++checks_ > kMaxSignatureChecks) return false;
         if (issued.IsSignedBy(candidate)) return true;
       }
@@ -140,12 +141,15 @@ void CheckPathLengths(const std::vector<Certificate>& path, Findings& out) {
 // The trust that the upload would make: its own roots are ends of paths too.
 TrustView WithRootsOf(const std::vector<Certificate>& ordered, const TrustView& trust) {
   TrustView view = trust;
-  view.anchors = [&ordered, &trust](const std::string& name) {
-    auto out = trust.anchors ? trust.anchors(name) : std::vector<Certificate>();
+  view.anchors = [&ordered, &trust](const std::string& name, const std::string& key_id) {
+    std::vector<Certificate> out;
     for (const Certificate& c : ordered) {
       if (c.fields().self_signed && c.fields().subject_der == name) out.push_back(c);
     }
-    return out;
+    if (trust.anchors) {
+      for (Certificate& c : trust.anchors(name, key_id)) out.push_back(std::move(c));
+    }
+    return BestCandidates(std::move(out), key_id);
   };
   return view;
 }

@@ -50,6 +50,18 @@ void ExplainMissing(const Certificate& leaf, const PathSearch& search, const Cha
 
 }  // namespace
 
+bool HasKeyId(const Certificate& certificate, const std::string& key_id) {
+  const auto& fields = certificate.fields();
+  return !key_id.empty() && (key_id == fields.ski || key_id == fields.key.ski);
+}
+
+std::vector<Certificate> BestCandidates(std::vector<Certificate> named, const std::string& key_id) {
+  std::stable_partition(named.begin(), named.end(),
+                        [&](const Certificate& c) { return HasKeyId(c, key_id); });
+  if (named.size() > kMaxCandidates) named.erase(named.begin() + kMaxCandidates, named.end());
+  return named;
+}
+
 ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra,
                         const TrustView& trust, const ChainPolicy& policy) {
   ChainVerdict best;

@@ -18,14 +18,24 @@ namespace signet::keystore::x509 {
 inline constexpr std::size_t kMaxDepth = 16;
 inline constexpr int kMaxSignatureChecks = 200;
 
-// What is trusted, as a value with a look-up: candidates whose subject_der equals the argument.
-// Either may be empty.
+// Of one name, as many certificates as a look-up gives: a store may hold thousands of a name.
+inline constexpr std::size_t kMaxCandidates = 32;
+
+// What is trusted, as a value with look-ups. Each gives the candidates whose subject_der equals the
+// first argument, those that have the key id (hex, as issued certificates name their issuer's;
+// empty when unknown) before all others, kMaxCandidates at most. Either may be empty.
 struct TrustView {
-  std::function<std::vector<Certificate>(const std::string& subject_der)>
-      anchors;  // trusted as ends of paths
-  std::function<std::vector<Certificate>(const std::string& subject_der)>
-      intermediates;  // known, not trusted by themselves
+  using LookUp = std::function<std::vector<Certificate>(const std::string& subject_der,
+                                                        const std::string& key_id)>;
+  LookUp anchors;        // trusted as ends of paths
+  LookUp intermediates;  // known, not trusted by themselves
 };
+
+// `key_id` (not empty) is what the certificate says of its key, or what RFC 5280 §4.2.1.2 method 1
+// makes of it. A hint and no more: anybody can write any (§4.2.1.1).
+bool HasKeyId(const Certificate& certificate, const std::string& key_id);
+// What a look-up owes, from all certificates of the name in any order. Keeps the order otherwise.
+std::vector<Certificate> BestCandidates(std::vector<Certificate> named, const std::string& key_id);
 
 // How severe the lint's findings are. The parser refuses what it refuses all the same.
 enum class Rigour : std::uint8_t {

@@ -7,16 +7,9 @@ namespace {
 
 constexpr int kMaxSteps = 2000;  // certificates put on a path and taken off again
 
-std::vector<Certificate> LookUp(
-    const std::function<std::vector<Certificate>(const std::string&)>& view,
-    const std::string& name) {
-  return view ? view(name) : std::vector<Certificate>();
-}
-
-// Key identifiers are a hint for the order only: anybody can write any (RFC 5280 §4.2.1.1).
-bool KeyIdFits(const Certificate& issued, const Certificate& issuer) {
-  const std::string& wanted = issued.fields().aki;
-  return !wanted.empty() && (wanted == issuer.fields().ski || wanted == issuer.fields().key.ski);
+std::vector<Certificate> LookUp(const TrustView::LookUp& view, const std::string& name,
+                                const std::string& key_id) {
+  return view ? view(name, key_id) : std::vector<Certificate>();
 }
 
 bool SameEntity(const Certificate& a, const Certificate& b) {
@@ -27,7 +20,8 @@ bool SameEntity(const Certificate& a, const Certificate& b) {
 }  // namespace
 
 bool PathSearch::IsAnchor(const Certificate& certificate) const {
-  const auto anchors = LookUp(trust_.anchors, certificate.fields().subject_der);
+  const auto& fields = certificate.fields();
+  const auto anchors = LookUp(trust_.anchors, fields.subject_der, fields.key.ski);
   return std::find(anchors.begin(), anchors.end(), certificate) != anchors.end();
 }
 
@@ -51,11 +45,12 @@ std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issu
     if (std::none_of(named.begin(), named.end(), same)) named.push_back({candidate, anchor});
   };
   const std::string& name = issued.fields().issuer_der;
-  for (const Certificate& c : LookUp(trust_.anchors, name)) add(c, true);
+  const std::string& key_id = issued.fields().aki;
+  for (const Certificate& c : LookUp(trust_.anchors, name, key_id)) add(c, true);
   for (const Certificate& c : extra_) {
     if (c.fields().subject_der == name) add(c, false);
   }
-  for (const Certificate& c : LookUp(trust_.intermediates, name)) add(c, false);
+  for (const Certificate& c : LookUp(trust_.intermediates, name, key_id)) add(c, false);
   // Who trusts a CA for some usages only does not trust it for all when the peer brings its
   // certificate again without that limit.
   std::erase_if(named, [&](const Candidate& c) {
@@ -68,7 +63,7 @@ std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issu
   // one.
   std::stable_sort(named.begin(), named.end(), [&](const Candidate& a, const Candidate& b) {
     if (a.anchor != b.anchor) return a.anchor;
-    return KeyIdFits(issued, a.certificate) && !KeyIdFits(issued, b.certificate);
+    return HasKeyId(a.certificate, key_id) && !HasKeyId(b.certificate, key_id);
   });
   std::vector<Candidate> out;
   for (Candidate& candidate : named) {

@@ -51,7 +51,7 @@ void ExerciseUpload(std::string_view bytes) {
   for (const Certificate& certificate : certificates) Exercise(certificate);
   if (certificates.empty()) return;
   TrustView trust;
-  trust.anchors = [&](const std::string& name) {
+  trust.anchors = [&](const std::string& name, const std::string&) {
     std::vector<Certificate> out;
     if (certificates.back().fields().subject_der == name) out.push_back(certificates.back());
     return out;

@@ -101,8 +101,8 @@ TEST_F(StateTest, UnchangedPartsAreShared) {
   EXPECT_EQ(before->certificates, after->certificates);
   EXPECT_EQ(before->trust.at("tomcat-trust"), after->trust.at("tomcat-trust"));
   const auto view = Snapshot::View(after, "tomcat-trust");
-  EXPECT_THAT(view.anchors(root.fields().subject_der), ElementsAre(root));
-  EXPECT_THAT(view.intermediates(root.fields().subject_der), IsEmpty());
+  EXPECT_THAT(view.anchors(root.fields().subject_der, ""), ElementsAre(root));
+  EXPECT_THAT(view.intermediates(root.fields().subject_der, ""), IsEmpty());
 }
 
 TEST_F(StateTest, EveryKeyHasItsOwner) {

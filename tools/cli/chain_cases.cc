@@ -213,12 +213,12 @@ json::object Verdict(const ChainRow& row, bool accepted, const Findings& finding
 
 x509::TrustView Trusting(const std::vector<x509::Certificate>& trusted) {
   x509::TrustView view;
-  view.anchors = [&trusted](const std::string& name) {
+  view.anchors = [&trusted](const std::string& name, const std::string& key_id) {
     std::vector<x509::Certificate> out;
     for (const auto& certificate : trusted) {
       if (certificate.fields().subject_der == name) out.push_back(certificate);
     }
-    return out;
+    return x509::BestCandidates(std::move(out), key_id);
   };
   return view;
 }

@@ -106,6 +106,24 @@ TEST(VerifyPath, Abuse44TriesAllCertificatesOfOneName) {
   EXPECT_TRUE(Verify("leaf", Trust({"root"}, {"int1-by-twin", "int1", "int2"})).accepted());
 }
 
+TEST(VerifyPath, Abuse44FindsTheIssuerByKeyIdAmongManyOfItsName) {
+  const auto crowd = ReadCertificates(ReadTestFile("crowd.pem"), 100).value();
+  ASSERT_GT(crowd.size(), kMaxCandidates);
+  const TrustView trust{LookUpIn(crowd), nullptr};
+  EXPECT_TRUE(VerifyPath(Cert("crowd-leaf"), {}, trust, Now()).accepted());
+  EXPECT_TRUE(VerifyPath(crowd.back(), {}, trust, Now()).accepted());  // itself an anchor
+}
+
+TEST(BestCandidates, PutsThoseOfTheKeyIdFirstAndEndsAtTheCap) {
+  const auto crowd = ReadCertificates(ReadTestFile("crowd.pem"), 100).value();
+  const auto best = BestCandidates(crowd, Cert("crowd-leaf").fields().aki);
+  ASSERT_EQ(best.size(), kMaxCandidates);
+  EXPECT_EQ(best[0], crowd.back());
+  EXPECT_EQ(best[1], crowd[0]);
+  EXPECT_EQ(BestCandidates(crowd, "")[0], crowd[0]);
+  EXPECT_FALSE(HasKeyId(Cert("no-key-ids"), ""));
+}
+
 TEST(VerifyPath, Abuse45TakesNoKeyIdForASignature) {
   const ChainVerdict verdict = Verify("leaf", Trust({"root-fraud-ski"}, kMiddles));
   EXPECT_FALSE(verdict.accepted());

@@ -14,19 +14,18 @@ inline std::vector<Certificate> Certs(const std::vector<std::string>& names) {
   for (const std::string& name : names) out.push_back(Cert(name));
   return out;
 }
-inline std::function<std::vector<Certificate>(const std::string&)> ByName(
-    const std::vector<std::string>& names) {
-  return [all = Certs(names)](const std::string& subject) {
+inline TrustView::LookUp LookUpIn(std::vector<Certificate> certificates) {
+  return [all = std::move(certificates)](const std::string& subject, const std::string& key_id) {
     std::vector<Certificate> out;
     for (const Certificate& c : all) {
       if (c.fields().subject_der == subject) out.push_back(c);
     }
-    return out;
+    return BestCandidates(std::move(out), key_id);
   };
 }
 inline TrustView Trust(const std::vector<std::string>& anchors,
                        const std::vector<std::string>& intermediates = {}) {
-  return {ByName(anchors), ByName(intermediates)};
+  return {LookUpIn(Certs(anchors)), LookUpIn(Certs(intermediates))};
 }
 inline ChainPolicy Now(WallTime time = MidTerm()) {
   ChainPolicy policy;

@@ -65,6 +65,7 @@ def chains(root, root_key, int1, int1_key, int2, int2_key, leaf_key, by_int2):
     constrained(root, root_key, leaf_key)
     mesh(leaf_key)
     deep()
+    crowd(leaf_key)
     policies(root, root_key, leaf_key)
 
 
@@ -113,6 +114,17 @@ def deep():
         key = below
         out += cert.public_bytes(PEM)
     write("deep.pem", out)
+
+
+def crowd(leaf_key):
+    """Fifty roots of one name, and a leaf that the last of them signed."""
+    out = b""
+    for _ in range(50):
+        key = new_key()
+        root = make(name("Crowd"), key.public_key(), None, key, ca=True, end=LATER)
+        out += root.public_bytes(PEM)
+    write("crowd.pem", out)
+    save("crowd-leaf", make(name("a.example.com"), leaf_key.public_key(), root, key, sans=HOST, eku=TLS))
 
 
 def policies(root, root_key, leaf_key):
