@@ -215,10 +215,11 @@ BOOST_DESCRIBE_STRUCT(TrustUploadItem, (), (pem, description, predecessor))
 struct TrustUploadRequest : Plannable {
   std::string store;
   std::vector<TrustUploadItem> certificates;  // each may hold several PEM blocks; any order
+  std::optional<std::string> mode;            // chain (default: all or nothing) | bundle
   std::optional<std::string> as;              // pinned | ocsp-responder
   std::optional<bool> undelete;               // what was deleted may come back
 };
-BOOST_DESCRIBE_STRUCT(TrustUploadRequest, (Plannable), (store, certificates, as, undelete))
+BOOST_DESCRIBE_STRUCT(TrustUploadRequest, (Plannable), (store, certificates, mode, as, undelete))
 
 struct TrustDeleteRequest : Forcible {
   std::string store, id;

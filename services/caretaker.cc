@@ -159,6 +159,10 @@ boost::asio::awaitable<Status> Caretaker::RecoverOne(keystore::JournalEntry entr
   };
   SIGNET_CO_TRY(keystore::Identities::Recovered recovered,
                 co_await RunOn(parts_.change_lane, std::move(recover), kWorkLimit));
+  if (!recovered.committed) {
+    auto undo = [&trust = parts_.trust, id = entry.id] { return trust.Undo(id); };
+    SIGNET_CO_TRY(co_await RunOn(parts_.store_lane, std::move(undo), kWorkLimit));
+  }
   auto finish = [&log = parts_.log, entry, recovered] {
     return log.Finish(entry, recovered.committed ? "recovered" : "undone", recovered.detail,
                       recovered.result);

@@ -11,6 +11,7 @@
 #include "hsm/token_control.h"
 #include "keystore/catalogue.h"
 #include "keystore/identities.h"
+#include "keystore/trust.h"
 #include "keystore/node.h"
 #include "keystore/node_log.h"
 #include "keystore/snapshot.h"
@@ -29,6 +30,7 @@ class Caretaker {
     const Clock& clock;
     keystore::State& state;
     keystore::Identities& identities;
+    keystore::Trust& trust;
     keystore::Committer& committer;
     keystore::NodeLog& log;
     Changes& changes;

@@ -20,24 +20,22 @@ struct Row {
   std::string Cursor() const { return store + "/" + entry->certificate; }
 };
 
-// Visits entries in the order of "store/fingerprint", those after `after` only, until `visit` says
+// Visits rows in the order of "store/fingerprint", those after `after` only, until `visit` says
 // false. A page of a large store costs no more than one of a small one.
 template <class Visit>
 void EachEntry(const keystore::Snapshot& snapshot, const std::optional<std::string>& only,
                const std::string& after, const Visit& visit) {
-  for (const auto& [store, shards] : snapshot.trust) {
-    if (only && store != *only) continue;
-    for (const auto& [byte, shard] : *shards) {
-      if (store + "/" + byte + "~" <= after) continue;  // '~' is behind every hex digit
-      std::vector<const keystore::TrustEntryRecord*> entries;
-      for (const auto& entry : shard.entries) entries.push_back(&entry);
-      std::sort(entries.begin(), entries.end(),
-                [](const auto* a, const auto* b) { return a->certificate < b->certificate; });
-      for (const auto* entry : entries) {
-        const Row row{store, entry, nullptr};
-        if (row.Cursor() > after && !visit(row)) return;
-      }
-    }
+  for (const auto& [name, unused] : snapshot.trust) {
+    const std::string& store = name;  // clang 14 captures no structured binding
+    const std::string prefix = store + "/";
+    if ((only && store != *only) || prefix + "~" <= after) continue;  // '~' is behind every digit
+    bool more = true;
+    snapshot.EachTrustEntry(store, after.starts_with(prefix) ? after.substr(prefix.size()) : "",
+                            [&](const keystore::TrustEntryRecord& entry) {
+                              more = visit(Row{store, &entry});
+                              return more;
+                            });
+    if (!more) return;
   }
 }
 
@@ -46,8 +44,12 @@ void EachTombstone(const keystore::Snapshot& snapshot, const std::optional<std::
                    const std::string& after, const Visit& visit) {
   for (auto at = snapshot.tombstones.upper_bound(after); at != snapshot.tombstones.end(); ++at) {
     const std::string store = at->first.substr(0, at->first.find('/'));
-    if (only && store != *only) continue;
-    if (!visit(Row{store, &at->second.value.entry, &at->second.value})) return;
+    const keystore::TombstoneRecord& tombstone = at->second.value;
+    if ((only && store != *only) ||
+        snapshot.Tombstone(store, tombstone.entry.certificate) == nullptr) {
+      continue;
+    }
+    if (!visit(Row{store, &tombstone.entry, &tombstone})) return;
   }
 }
 
@@ -65,14 +67,14 @@ api::TrustInfo Describe(const keystore::Snapshot& snapshot, const Row& row) {
     info.delete_reason = row.tombstone->reason;
     info.deleted = row.tombstone->deleted;
   }
-  if (const keystore::x509::Certificate* certificate = snapshot.Certificate(entry.certificate)) {
-    const auto& fields = certificate->fields();
-    info.subject = fields.subject;
-    info.issuer = fields.issuer;
-    info.serial = fields.serial;
-    info.not_before = fields.not_before;
-    info.not_after = fields.not_after;
-    info.key = fields.key.text;
+  if (const auto* certificate = snapshot.certificates->Find(entry.certificate)) {
+    const keystore::CertificateRecord& columns = certificate->columns();
+    info.subject = columns.subject;
+    info.issuer = columns.issuer;
+    info.serial = columns.serial;
+    info.not_before = columns.not_before;
+    info.not_after = columns.not_after;
+    info.key = columns.key;
   }
   return info;
 }
@@ -94,33 +96,33 @@ bool Passes(const keystore::PlanInput& in, const api::TrustListRequest& request,
     if (unused != *request.unused) return false;
   }
   if (!request.starts_with && !request.expired && !request.self_signed) return true;
-  const auto* certificate = in.snapshot->Certificate(entry.certificate);
+  const auto* certificate = in.snapshot->certificates->Find(entry.certificate);
   if (certificate == nullptr) return false;
-  const auto& fields = certificate->fields();
-  if (request.expired && (fields.not_after < in.now) != *request.expired) return false;
-  if (request.self_signed && fields.self_signed != *request.self_signed) return false;
-  return !request.starts_with || StartsWithAnyCase(fields.common_name, *request.starts_with) ||
-         StartsWithAnyCase(fields.fingerprint, *request.starts_with);
+  const keystore::CertificateRecord& columns = certificate->columns();
+  if (request.expired && (columns.not_after < in.now) != *request.expired) return false;
+  if (request.self_signed && columns.self_signed != *request.self_signed) return false;
+  return !request.starts_with || StartsWithAnyCase(columns.common_name, *request.starts_with) ||
+         StartsWithAnyCase(entry.certificate, *request.starts_with);
 }
 
-keystore::TrustUploadRequest ToUpload(const api::TrustUploadRequest& request,
-                                      std::optional<keystore::x509::EntryKind> as) {
+// Refers to `request`.
+Result<keystore::TrustUploadRequest> ToUpload(const api::TrustUploadRequest& request) {
   keystore::TrustUploadRequest out;
+  if (request.as) {
+    SIGNET_TRY(out.as, keystore::x509::ParseEntryKind(*request.as));
+  }
+  const std::string mode = request.mode.value_or("chain");
+  if (mode != "chain" && mode != "bundle") {
+    return MakeError(Kind::kUsage, "MODE_UNKNOWN",
+                     "there is no mode '" + EscapeLine(mode, 32) + "' of an upload",
+                     "Say chain (all or nothing, up to 16) or bundle (what is good, up to 20,000).");
+  }
   out.store = request.store;
-  out.as = as;
   out.undelete = request.undelete.value_or(false);
+  out.bundle = mode == "bundle";
   for (const api::TrustUploadItem& item : request.certificates)
     out.parts.push_back({item.pem, item.description.value_or(""), item.predecessor.value_or("")});
   return out;
-}
-
-Result<std::optional<keystore::x509::EntryKind>> KindAsked(
-    const std::optional<std::string>& asked) {
-  std::optional<keystore::x509::EntryKind> kind;
-  if (asked) {
-    SIGNET_TRY(kind, keystore::x509::ParseEntryKind(*asked));
-  }
-  return kind;
 }
 
 Result<keystore::TrustDeleteRequest> ToDelete(const RequestContext& context,
@@ -175,7 +177,9 @@ Result<api::TrustInfo> TrustStores::Show(const api::TrustShowRequest& request) c
              keystore::FindTrustEntry(*in.snapshot, store->name, request.id));
   api::TrustInfo info = Describe(*in.snapshot, {store->name, entry, nullptr});
   info.used_by = keystore::UsersOf(in, store->name, entry->certificate);
-  if (const auto* certificate = in.snapshot->Certificate(info.id)) info.pem = certificate->ToPem();
+  if (const auto* certificate = in.snapshot->certificates->Find(info.id)) {
+    if (const auto parsed = certificate->Parse()) info.pem = parsed->ToPem();
+  }
   return info;
 }
 
@@ -186,7 +190,9 @@ Result<api::Download> TrustStores::Download(const api::TrustDownloadRequest& req
   std::vector<keystore::x509::NamedCertificate> named;
   std::vector<keystore::x509::Certificate> plain;
   EachEntry(*snapshot, store->name, "", [&](const Row& row) {
-    if (const auto* certificate = snapshot->Certificate(row.entry->certificate)) {
+    const auto* stored = snapshot->certificates->Find(row.entry->certificate);
+    const auto certificate = stored == nullptr ? std::nullopt : stored->Parse();
+    if (certificate) {
       named.push_back({*certificate, row.entry->certificate.substr(0, 16), row.entry->kind,
                        row.entry->description});
       plain.push_back(*certificate);
@@ -224,21 +230,20 @@ Result<api::Download> TrustStores::Download(const api::TrustDownloadRequest& req
 boost::asio::awaitable<Result<api::Change>> TrustStores::Upload(
     RequestContext context, std::shared_ptr<keystore::Operation> operation,
     api::TrustUploadRequest request) {
-  SIGNET_CO_TRY(const auto as, KindAsked(request.as));
   auto shared = std::make_shared<const api::TrustUploadRequest>(std::move(request));
-  auto job = [this, operation, shared, as] {
-    return trust_.Upload(*operation, ToUpload(*shared, as), shared->plan);
+  auto job = [this, operation, shared]() -> Result<api::Change> {
+    SIGNET_TRY(const keystore::TrustUploadRequest upload, ToUpload(*shared));
+    return trust_.Upload(*operation, upload, shared->plan);
   };
   co_return co_await RunOn(store_, std::move(job), context.limit);
 }
 
 boost::asio::awaitable<Result<api::Plan>> TrustStores::ProposeUpload(
     RequestContext context, api::TrustUploadRequest request) {
-  SIGNET_CO_TRY(const auto as, KindAsked(request.as));
   auto shared = std::make_shared<const api::TrustUploadRequest>(std::move(request));
-  auto job = [this, shared, as]() -> Result<api::Plan> {
-    SIGNET_TRY(const keystore::TrustPlan plan,
-               keystore::PlanTrustUpload(trust_.Input(), ToUpload(*shared, as)));
+  auto job = [this, shared]() -> Result<api::Plan> {
+    SIGNET_TRY(const keystore::TrustUploadRequest upload, ToUpload(*shared));
+    SIGNET_TRY(const keystore::TrustPlan plan, keystore::PlanTrustUpload(trust_.Input(), upload));
     return keystore::ReportOf(plan);
   };
   co_return co_await RunOn(store_, std::move(job), context.limit);

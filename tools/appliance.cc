@@ -160,7 +160,7 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
       *log, store_lane, *clock,
       [this](const std::string& operation) { committer->Forget(operation); });
   caretaker = std::make_unique<services::Caretaker>(
-      services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *committer,
+      services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust, *committer,
                                  *log, *changes, *token, change_lane, store_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(

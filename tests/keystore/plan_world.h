@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <openssl/x509.h>
 
+#include <algorithm>
 #include <string>
 
 #include "hsm/key_text.h"
@@ -38,10 +39,6 @@ class PlanWorld {
     names.domain = "example.com";
     names.nodes = {"imp1.example.com", "imp2.example.com"};
     names.hosted_domains = {"chat.example.com"};
-    auto certificates = std::make_shared<
-        std::unordered_map<std::string, std::shared_ptr<const StoredCertificate>>>();
-    certificates_ = certificates.get();
-    snapshot->certificates = std::move(certificates);
   }
 
   PlanInput In() const {
@@ -81,7 +78,12 @@ class PlanWorld {
     TrustEntryRecord entry;
     entry.certificate = certificate.fingerprint();
     entry.kind = EntryKindName(x509::ClassifyEntry(certificate, {}).value());
-    (*shards)[certificate.fingerprint().substr(0, 2)].entries.push_back(entry);
+    auto& shard = (*shards)[certificate.fingerprint().substr(0, 2)];
+    auto entries = shard ? *shard : TrustShard();
+    entries.entries.push_back(entry);
+    std::sort(entries.entries.begin(), entries.entries.end(),
+              [](const auto& a, const auto& b) { return a.certificate < b.certificate; });
+    shard = std::make_shared<TrustShard>(std::move(entries));
     snapshot->trust[store] = shards;
     return certificate;
   }
@@ -106,10 +108,10 @@ class PlanWorld {
 
  private:
   void Keep(const x509::Certificate& certificate) {
-    certificates_->insert_or_assign(certificate.fingerprint(),
-                                    std::make_shared<StoredCertificate>(certificate.der()));
+    CertificateTable::Editor editor(*snapshot->certificates);
+    editor.Put(StoredCertificate::FromRecord(certificate.fingerprint(), RecordOf(certificate)));
+    snapshot->certificates = std::make_shared<CertificateTable>(editor.Take());
   }
-  std::unordered_map<std::string, std::shared_ptr<const StoredCertificate>>* certificates_;
 };
 
 inline const Finding* FindingOf(const Findings& findings, const std::string& id) {

@@ -89,7 +89,7 @@ TEST_F(StateTest, UnchangedPartsAreShared) {
   const signet::testing::TestCa ca;
   const auto root = x509::ReadCertificates(ca.Issuer("root"), 1).value().front();
   auto state = Open();
-  TrustWriter writer(*state->Now(), store.layout, WallTime());
+  TrustWriter writer(*state->Now(), store.layout, "op", WallTime());
   writer.Add("tomcat-trust", {root, x509::EntryKind::kAnchor, "r"}, "uploaded");
   Transaction transaction;
   writer.WriteTo(transaction);
@@ -132,7 +132,7 @@ class TrustWriterTest : public StateTest {
 TEST_F(TrustWriterTest, EntryAndItsCertificateAreWrittenTogether) {
   const auto root = Cert(ca.Issuer("root"));
   auto state = Open();
-  TrustWriter writer(*state->Now(), store.layout, WallTime(std::chrono::seconds(1000)));
+  TrustWriter writer(*state->Now(), store.layout, "op", WallTime(std::chrono::seconds(1000)));
   writer.Add("cup-trust", {root, x509::EntryKind::kAnchor, "our root"}, "uploaded");
   Transaction transaction;
   writer.WriteTo(transaction);
@@ -153,7 +153,7 @@ TEST_F(TrustWriterTest, KnownEntryIsLeftAsItIs) {
   const auto root = Cert(ca.Issuer("root"));
   auto state = Open();
   for (const char* description : {"first", "second"}) {
-    TrustWriter writer(*state->Now(), store.layout, WallTime());
+    TrustWriter writer(*state->Now(), store.layout, "op", WallTime());
     writer.Add("cup-trust", {root, x509::EntryKind::kAnchor, description}, "uploaded");
     Transaction transaction;
     writer.WriteTo(transaction);
@@ -177,7 +177,7 @@ TEST_F(TrustWriterTest, WriterWithAnOldSnapshotDoesNotLoseWhatCameSince) {
   auto state = Open();
   const auto old = state->Now();
   auto add = [&](const Snapshot& snapshot, const x509::Certificate& certificate) {
-    TrustWriter writer(snapshot, store.layout, WallTime());
+    TrustWriter writer(snapshot, store.layout, "op", WallTime());
     writer.Add("cup-trust", {certificate, x509::EntryKind::kPinned, ""}, "uploaded");
     Transaction transaction;
     writer.WriteTo(transaction);
