@@ -76,22 +76,7 @@ class CertificateTable {
                  const std::function<bool(const StoredCertificate&)>& visit) const;
   std::size_t size() const;
 
-  // Makes an edited copy. Not thread-safe.
-  class Editor {
-   public:
-    explicit Editor(const CertificateTable& from) : table_(from) {}
-    void Put(Row row);
-    void Erase(const std::string& fingerprint);
-    CertificateTable Take() { return std::move(table_); }
-
-   private:
-    template <class T>
-    using OwnShards = std::array<std::shared_ptr<std::vector<T>>, kShards>;
-
-    CertificateTable table_;
-    OwnShards<Row> rows_;  // that this edit copied
-    OwnShards<Named> names_;
-  };
+  class Editor;
 
  private:
   static Named NamedOf(const StoredCertificate& row);
@@ -100,6 +85,23 @@ class CertificateTable {
 
   Shards<Row> rows_;  // sorted by fingerprint
   Shards<Named> names_;
+};
+
+// Makes an edited copy. Not thread-safe.
+class CertificateTable::Editor {
+ public:
+  explicit Editor(const CertificateTable& from) : table_(from) {}
+  void Put(Row row);
+  void Erase(const std::string& fingerprint);
+  CertificateTable Take() { return std::move(table_); }
+
+ private:
+  template <class T>
+  using OwnShards = std::array<std::shared_ptr<std::vector<T>>, kShards>;
+
+  CertificateTable table_;
+  OwnShards<Row> rows_;  // that this edit copied
+  OwnShards<Named> names_;
 };
 
 }  // namespace signet::keystore

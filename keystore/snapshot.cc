@@ -232,18 +232,18 @@ Result<std::unique_ptr<State>> State::Open(Store& store, Layout layout) {
   std::unique_ptr<State> state(new State(store, std::move(layout)));
   Builder builder(Snapshot(), state->layout_);
   // What changes between two pages is told by the watch, which begins at the first page's revision.
-  Revision revision = 0;
+  Revision begin = 0;
   Range page;
   do {
     const std::string after = page.records.empty() ? "" : page.records.back().key;
     SIGNET_TRY(page, store.List(Layout::Root(), after, kLoadedAtOnce, kLoadLimit));
-    if (after.empty()) revision = page.revision;
+    if (after.empty()) begin = page.revision;
     for (const Record& record : page.records) builder.Put(record.key, record.value, record.modified);
   } while (page.more);
-  state->snapshot_ = builder.Take(revision);
+  state->snapshot_ = builder.Take(begin);
   State* self = state.get();
   SIGNET_TRY(state->watch_,
-             store.Watch(Layout::Root(), revision,
+             store.Watch(Layout::Root(), begin,
                          [self](Revision revision, const std::vector<Event>& events) {
                            self->Apply(revision, events);
                          }));

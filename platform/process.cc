@@ -2,6 +2,7 @@
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <malloc.h>
 #include <unistd.h>
 
 #include <array>
@@ -64,5 +65,7 @@ std::string HostName() {
   if (::gethostname(buffer.data(), buffer.size() - 1) != 0 || buffer[0] == '\0') return "localhost";
   return buffer.data();
 }
+
+void ReturnFreedMemory() { ::malloc_trim(0); }
 
 }  // namespace signet

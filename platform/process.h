@@ -1,4 +1,4 @@
-// What a process of Signet does to itself before it touches a secret.
+// What a process of Signet does to itself, and knows of itself.
 #pragma once
 
 #include <string>
@@ -18,5 +18,9 @@ void ClearDangerousEnvironment();
 
 // The machine's node name as gethostname has it; "localhost" when there is none.
 std::string HostName();
+
+// Gives memory that was freed back to the system, which the allocator keeps otherwise: after work of
+// a hundred times the usual size.
+void ReturnFreedMemory();
 
 }  // namespace signet

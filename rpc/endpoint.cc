@@ -2,6 +2,7 @@
 
 #include "platform/encoding.h"
 #include "platform/logging.h"
+#include "rpc/http_reader.h"
 #include "rpc/json_rpc.h"
 #include "rpc/wiping_arena.h"
 
@@ -30,12 +31,22 @@ void WriteFailure(const RequestContext& context, const CallEnvelope& call, const
 
 }  // namespace
 
+const Method* Endpoint::MethodOf(const json::value& item) const {
+  const json::value* name = item.is_object() ? item.get_object().if_contains("method") : nullptr;
+  if (name == nullptr || !name->is_string()) return nullptr;
+  return gate_.Find(std::string_view(name->get_string().data(), name->get_string().size()));
+}
+
 asio::awaitable<RpcReply> Endpoint::Answer(RequestContext context, WipedString body) {
   RpcReply reply;
   reply.status = 200;
   reply.buffer.reserve(kHeadroom + 1024);
   reply.buffer.resize(kHeadroom);
-  auto parsed = ParseJson(std::string_view(body.data(), body.size()), {},
+  const HttpLimits limits;
+  const bool large = body.size() > limits.body;
+  JsonLimits json_limits;
+  if (large) json_limits.max_bytes = limits.large_body;
+  auto parsed = ParseJson(std::string_view(body.data(), body.size()), json_limits,
                           json::make_shared_resource<WipingArena>());
   body = WipedString();
   if (!parsed) {
@@ -43,6 +54,13 @@ asio::awaitable<RpcReply> Endpoint::Answer(RequestContext context, WipedString b
     co_return reply;
   }
   json::value& document = parsed.value();
+  const Method* alone = large ? MethodOf(document) : nullptr;
+  if (large && (alone == nullptr || !alone->large)) {
+    const Error error = BatchError("BODY_TOO_LARGE", "only trust.upload takes more than 4 MiB",
+                                   "Send less in one request.");
+    WriteError(nullptr, kInvalidRequest, error, context.request_id, reply.buffer);
+    co_return reply;
+  }
   if (document.is_array()) {
     co_await Batch(context, document.get_array(), reply.buffer);
   } else {
@@ -80,12 +98,7 @@ asio::awaitable<void> Endpoint::Batch(const RequestContext& context, json::array
   }
   if (!context.idempotency_key.empty()) {
     for (const json::value& item : items) {
-      const json::value* name =
-          item.is_object() ? item.get_object().if_contains("method") : nullptr;
-      const Method* method =
-          name != nullptr && name->is_string()
-              ? gate_.Find(std::string_view(name->get_string().data(), name->get_string().size()))
-              : nullptr;
+      const Method* method = MethodOf(item);
       if (method == nullptr || method->effect != Effect::kChange) continue;
       const Error error = BatchError("IDEMPOTENCY_KEY_IN_BATCH",
                                      "one idempotency key cannot stand for a batch with changes",

@@ -28,6 +28,7 @@ class Endpoint {
   boost::asio::awaitable<void> NoteTurnedAway(RequestContext context, Error error);
 
  private:
+  const Method* MethodOf(const json::value& item) const;  // null: none that exists
   // Appends the answer; nothing for a notification.
   boost::asio::awaitable<void> One(const RequestContext& context, json::value& item,
                                    std::string& out);

@@ -14,6 +14,7 @@ struct HttpOptions {
   Duration handshake = std::chrono::seconds(15);
   Duration header = std::chrono::seconds(15);
   Duration body = std::chrono::seconds(15);
+  std::uint64_t slowest_body = 1u << 20;  // octets a second, of a large one
   Duration write = std::chrono::seconds(30);
   Duration idle = std::chrono::seconds(75);  // between two requests
   Duration linger = std::chrono::seconds(2);

@@ -21,7 +21,7 @@ class RequestParser final : public http::basic_parser<true> {
   RequestParser(HttpRequest& request, const HttpLimits& limits)
       : request_(request), limits_(limits) {
     header_limit(limits.header);
-    body_limit(limits.body);
+    body_limit(limits.large_body);  // of what is not announced on_chunk_body_impl takes less
   }
   bool target_too_long() const { return target_too_long_; }
 
@@ -86,7 +86,8 @@ class RequestParser final : public http::basic_parser<true> {
     if (seen_length_ && seen_encoding_) ec = http::error::bad_transfer_encoding;
     if (seen_encoding_ && request_.version < 11) ec = http::error::bad_transfer_encoding;
     request_.keep_alive = keep_alive();
-    request_.has_body = seen_encoding_ || (content_length() && *content_length() > 0);
+    request_.announced = content_length() ? *content_length() : 0;
+    request_.has_body = seen_encoding_ || request_.announced > 0;
   }
   void on_body_init_impl(const boost::optional<std::uint64_t>& length, Code&) override {
     // Memory is given for what has come, not for what was announced.
@@ -147,6 +148,7 @@ void HttpReader::Next() {
   request_.origin.clear();
   request_.idempotency_key.clear();
   request_.version = 11;
+  request_.announced = 0;
   request_.has_host = request_.has_body = request_.expects_continue = false;
   request_.keep_alive = true;
   if (!request_.body.empty() || request_.body.capacity() > 65536) request_.body = WipedString();

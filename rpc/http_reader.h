@@ -14,6 +14,7 @@ namespace signet::rpc {
 struct HttpLimits {
   std::uint32_t header = 16u << 10;
   std::uint64_t body = 4u << 20;
+  std::uint64_t large_body = 72u << 20;  // announced by Content-Length, and admitted: a bundle
   std::size_t target = 2048;
 };
 
@@ -23,6 +24,7 @@ struct HttpRequest {
   int version = 11;
   bool has_host = false;
   bool has_body = false;  // one is announced
+  std::uint64_t announced = 0;    // its Content-Length; 0 where there is none
   bool expects_continue = false;
   bool keep_alive = true;
   WipedString body;

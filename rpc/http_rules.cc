@@ -4,6 +4,7 @@
 #include "platform/logging.h"
 #include "rpc/http_response.h"
 #include "rpc/json_rpc.h"
+#include "rpc/method.h"
 
 namespace signet::rpc {
 
@@ -119,6 +120,14 @@ std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& re
   return std::nullopt;
 }
 
+bool MaySendLargeBody(const Peer& peer) { return Allows(Access::kOperate, peer.role); }
+
+Refusal NoRoomForBody() {
+  return Refuse(503, Kind::kExhausted, "LARGE_REQUEST_BUSY",
+                "another large request is being worked on, and one at a time is taken",
+                "Repeat it in a few seconds.");
+}
+
 Refusal RefusalOf(HttpReader::Step step) {
   switch (step) {
     case HttpReader::Step::kHeaderTooLarge:
@@ -129,7 +138,8 @@ Refusal RefusalOf(HttpReader::Step step) {
                     kSpeakRpc);
     case HttpReader::Step::kBodyTooLarge:
       return Refuse(413, Kind::kUsage, "BODY_TOO_LARGE", "the body of the request is too large",
-                    "Send at most 4 MiB in one request.");
+                    "Send at most 4 MiB in one request; a bundle of CA certificates 72 MiB, with "
+                    "Content-Length.");
     default:
       return Refuse(400, Kind::kUsage, "HTTP_INVALID",
                     "this is no HTTP/1.1 request, or its framing is ambiguous", kSpeakRpc);

@@ -30,6 +30,10 @@ struct Requester {
 // 404, 405, 415, 421, 403 (no role, strange origin), 400. Nothing of the body has been read yet.
 std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& requester);
 
+// Whether `peer` may send a body that is larger than usual: who may not store anything may not.
+bool MaySendLargeBody(const Peer& peer);
+Refusal NoRoomForBody();  // 503: another one is being worked on
+
 // For a step of the reader that is an end: 400, 413, 414, 431.
 Refusal RefusalOf(HttpReader::Step step);
 

@@ -171,7 +171,7 @@ class HttpSession final : public Session,
       return false;
     }
     if (!request.has_body) return true;
-    Enter(Phase::kBody, context_->options.body);
+    if (!AdmitBody(request.announced)) return false;
     if (!request.expects_continue || begin_ != end_) return true;
     constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     transport_.Write(kContinue.data(), kContinue.size(),
@@ -180,6 +180,27 @@ class HttpSession final : public Session,
                        self->Pump();
                      });
     return false;
+  }
+
+  // Memory and time for the body; false when it is refused.
+  bool AdmitBody(std::uint64_t announced) {
+    const HttpOptions& options = context_->options;
+    Duration limit = options.body;
+    if (announced > options.limits.body) {
+      if (!MaySendLargeBody(peer_)) {
+        Refuse(RefusalOf(HttpReader::Step::kBodyTooLarge));
+        return false;
+      }
+      large_body_ = registry_->TakeLargeBody();
+      if (!large_body_) {
+        Refuse(NoRoomForBody());
+        return false;
+      }
+      reader_.request().body.reserve(announced);
+      limit += std::chrono::seconds(announced / options.slowest_body);
+    }
+    Enter(Phase::kBody, limit);
+    return true;
   }
 
   bool OnRequest() {
@@ -257,6 +278,7 @@ class HttpSession final : public Session,
 
   bool OnSent() {
     if (out_.capacity() > kLargeBuffer) out_ = std::string();
+    large_body_.reset();
     if (close_after_) {
       Leave();
       return false;
@@ -336,7 +358,7 @@ class HttpSession final : public Session,
   Transport transport_;
   std::shared_ptr<const SessionContext> context_;
   std::shared_ptr<SessionRegistry> registry_;
-  std::shared_ptr<void> slot_;
+  std::shared_ptr<void> slot_, large_body_;
   HttpReader reader_;
   Buffer buffer_;
   std::size_t begin_ = 0, end_ = 0, high_ = 0;  // unread bytes; how far the buffer was ever filled

@@ -54,6 +54,7 @@ struct Method {
   Effect effect = Effect::kRead;
   bool local_only = false;  // the Unix socket only (token.unlock)
   bool secret = false;      // the parameters hold a PIN: not even their digest is kept
+  bool large = false;       // the parameters may be larger than those of others
   std::function<json::value()> input_schema, output_schema;
   // Parameters in (an object), answer out.
   using Handler =
@@ -70,6 +71,7 @@ struct MethodRow {
   Effect effect = Effect::kRead;
   bool local_only = false;
   bool secret = false;
+  bool large = false;
 };
 
 namespace method_internal {
@@ -95,6 +97,7 @@ Method MakeMethod(MethodRow row, Handler handler) {
   method.effect = row.effect;
   method.local_only = row.local_only;
   method.secret = row.secret;
+  method.large = row.large;
   method.input_schema = [] { return JsonSchema<Input>(); };
   method.output_schema = [] { return JsonSchema<Output>(); };
   method.handle = [shared = std::make_shared<const Handler>(std::move(handler))](

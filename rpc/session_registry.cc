@@ -4,6 +4,8 @@
 #include <mutex>
 #include <vector>
 
+#include "platform/process.h"
+
 namespace signet::rpc {
 
 SessionRegistry::SessionRegistry(boost::asio::io_context& context, Duration sweep)
@@ -56,6 +58,13 @@ void SessionRegistry::AbortAll() {
   draining_ = true;
   const std::vector<Session*> sessions(sessions_.begin(), sessions_.end());
   for (Session* session : sessions) session->Abort();
+}
+
+std::shared_ptr<void> SessionRegistry::TakeLargeBody() {
+  std::shared_ptr<void> slot = large_bodies_.Take("", true);
+  if (!slot) return nullptr;
+  void* const place = slot.get();
+  return {place, [slot = std::move(slot)](void*) { ReturnFreedMemory(); }};
 }
 
 struct ConnectionCaps::Shared {

@@ -26,6 +26,20 @@ class Session {
   virtual bool in_handshake() const = 0;
 };
 
+// Counts connections by peer. One thread; slots may die on any thread of the listener's end.
+class ConnectionCaps {
+ public:
+  ConnectionCaps(std::size_t total, std::size_t per_peer, std::size_t reserve);
+
+  // A place for `peer`, given back when it dies; null when there is none. `privileged` peers may
+  // use the reserve.
+  std::shared_ptr<void> Take(const std::string& peer, bool privileged);
+
+ private:
+  struct Shared;
+  std::shared_ptr<Shared> shared_;
+};
+
 // One timer for all sessions instead of one for each operation; it stands still while there are
 // none. All on the listener's thread.
 class SessionRegistry : public std::enable_shared_from_this<SessionRegistry> {
@@ -37,6 +51,8 @@ class SessionRegistry : public std::enable_shared_from_this<SessionRegistry> {
   void DrainAll();
   void AbortAll();
   std::size_t size() const { return count_; }  // any thread
+  // The one place for a request with a large body, until it is answered; null when it is taken.
+  std::shared_ptr<void> TakeLargeBody();
   bool draining() const { return draining_; }
   SteadyTime now() const { return now_; }            // as coarse as the sweep
   const std::string& date() const { return date_; }  // of the Date field, RFC 9110 5.6.7
@@ -52,24 +68,11 @@ class SessionRegistry : public std::enable_shared_from_this<SessionRegistry> {
   Duration sweep_;
   std::unordered_set<Session*> sessions_;
   std::atomic<std::size_t> count_{0};
+  ConnectionCaps large_bodies_{1, 1, 0};
   SteadyTime now_;
   std::time_t second_ = 0;
   std::string date_;
   bool running_ = false, draining_ = false;
-};
-
-// Counts connections by peer. One thread; slots may die on any thread of the listener's end.
-class ConnectionCaps {
- public:
-  ConnectionCaps(std::size_t total, std::size_t per_peer, std::size_t reserve);
-
-  // A place for `peer`, given back when it dies; null when there is none. `privileged` peers may
-  // use the reserve.
-  std::shared_ptr<void> Take(const std::string& peer, bool privileged);
-
- private:
-  struct Shared;
-  std::shared_ptr<Shared> shared_;
 };
 
 }  // namespace signet::rpc

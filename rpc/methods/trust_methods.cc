@@ -18,8 +18,12 @@ void AddTrustMethods(MethodTable& table, services::TrustStores& trust) {
         return AtOnce(trust.Download(request));
       }));
   table.Add(MakePlannedMethod<api::TrustUploadRequest, api::Change>(
-      {"trust.upload", "Stores a CA chain (any order, all or nothing) or a pinned certificate.",
-       Access::kOperate, TokenNeed::kNone, Effect::kChange},
+      {.name = "trust.upload",
+       .summary = "Stores a CA chain (any order, all or nothing), a pinned certificate, or what is "
+                  "good of a bundle.",
+       .access = Access::kOperate,
+       .effect = Effect::kChange,
+       .large = true},
       [&trust](Call call, api::TrustUploadRequest request) {
         return trust.Upload(std::move(call.context), std::move(call.operation), std::move(request));
       },
