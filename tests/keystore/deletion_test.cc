@@ -30,7 +30,8 @@ TEST_F(Deletion, UnusedEntryGoesAndLeavesATombstoneThatNamesWhoAndWhy) {
   EXPECT_THAT(again.error().remedy, HasSubstr("--undelete"));
   EXPECT_EQ(Word(TrustUpload(ca.Issuer("intermediate"), true)), "changed");
   EXPECT_TRUE(Trusts(intermediate));
-  EXPECT_EQ(state->Now()->tombstones.size(), 0u);
+  EXPECT_EQ(state->Now()->Tombstone("cup-trust", intermediate), nullptr);
+  EXPECT_EQ(PlanUndelete(In(), "cup-trust", intermediate).error().word, "NOT_DELETED");
 }
 
 TEST_F(Deletion, ChainOfAnUploadDoesNotBringADeletedEntryBack) {

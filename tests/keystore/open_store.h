@@ -15,6 +15,11 @@ class LossyStore final : public Store {
   enum class Fault : std::uint8_t { kNone, kRefuse, kLoseAnswer, kLoseAnswerAndGet };
   explicit LossyStore(Store& real) : real_(real) {}
   void Next(Fault fault) { fault_ = fault; }
+  // The first `commits` of those that follow go well, then comes `fault`.
+  void After(int commits, Fault fault) {
+    good_ = commits;
+    later_ = fault;
+  }
 
   Result<std::optional<Record>> Get(const std::string& key, Duration deadline) override {
     if (fault_ == Fault::kLoseAnswerAndGet) return Lost();
@@ -26,6 +31,10 @@ class LossyStore final : public Store {
   }
   Result<std::optional<Revision>> Commit(const Transaction& transaction,
                                          Duration deadline) override {
+    if (later_ && good_-- == 0) {
+      fault_ = *later_;
+      later_.reset();
+    }
     if (fault_ == Fault::kRefuse) return Lost();
     auto committed = real_.Commit(transaction, deadline);
     if (fault_ != Fault::kNone) return Lost();
@@ -42,6 +51,8 @@ class LossyStore final : public Store {
   }
   Store& real_;
   Fault fault_ = Fault::kNone;
+  std::optional<Fault> later_;
+  int good_ = 0;
 };
 
 struct OpenStore {

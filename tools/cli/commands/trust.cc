@@ -59,7 +59,8 @@ void AddTrust(std::vector<Command>& table) {
        .summary = "Store CA certificates (a chain, in any order) or pinned certificates",
        .examples = "signet trust upload tomcat-trust root.pem intermediate.pem\n"
                    "signet trust upload tomcat-trust sub.pem --description 'Issuing CA' "
-                   "--predecessor 'Example Root'",
+                   "--predecessor 'Example Root'\n"
+                   "signet trust upload tomcat-trust /etc/ssl/certs/ca-certificates.crt --mode bundle",
        .arguments = {kStore,
                      {"FILE", "certificates[].pem", "PEM files, - is standard input", Count::kMany,
                       Source::kFile}},
@@ -68,6 +69,10 @@ void AddTrust(std::vector<Command>& table) {
                        "once for all files, or once for each", Type::kEach},
                       {"--predecessor", "certificates[].predecessor", "NAME",
                        "name of the certificate before it in the chain (its issuer)", Type::kEach},
+                      {"--mode", "mode", "MODE",
+                       "chain: all or nothing, up to 16 (default); bundle: what is good, up to "
+                       "20,000",
+                       Type::kText, "chain bundle"},
                       {"--as", "as", "KIND", "take an end-entity certificate as this", Type::kText,
                        "pinned ocsp-responder"},
                       {"--undelete", "undelete", "", "bring back what was deleted", Type::kFlag}}),
