@@ -146,15 +146,9 @@ TrustEntries CheckEntries(const PlanInput& in, const TrustParts& parts,
   std::set<std::string> seen;
   for (const x509::Certificate& certificate : others) {
     if (!seen.insert(certificate.fingerprint()).second) continue;
-    auto kind = x509::ClassifyEntry(certificate, as);
-    if (!kind) {
-      findings.push_back(
-          {Severity::kError, kind.error().word, kind.error().detail, certificate.fingerprint()});
-      continue;
-    }
-    Merge(findings, x509::Lint(certificate, x509::LintRole::kPinned));
-    x509::CheckDates(certificate, in.now, findings);
-    entries.emplace_back(certificate, kind.value());
+    x509::EntryVerdict verdict = x509::CheckSingleEntry(certificate, as, in.now);
+    if (!HasErrors(verdict.findings)) entries.emplace_back(certificate, verdict.kind);
+    Merge(findings, std::move(verdict.findings));
   }
   for (const x509::Certificate& certificate : parts.all) {
     const auto predecessor = parts.predecessors.find(certificate.fingerprint());

@@ -122,22 +122,6 @@ std::vector<Certificate> DropDuplicates(std::vector<Certificate> uploaded, Findi
   return out;
 }
 
-// RFC 5280 §6.1.4 counts the CAs between; here the last one is a CA too, which could never issue
-// anything.
-void CheckPathLengths(const std::vector<Certificate>& path, Findings& out) {
-  int below = 0;
-  for (const Certificate& c : path) {
-    const auto& most = c.fields().path_length;
-    if (most && below > *most) {
-      AddOnce(out, {Severity::kError, "PATH_LENGTH_EXCEEDED",
-                    "'" + c.fields().subject + "' allows " + std::to_string(*most) +
-                        " CAs below it, there are " + std::to_string(below),
-                    c.fingerprint()});
-    }
-    if (!c.fields().self_issued) ++below;
-  }
-}
-
 // The trust that the upload would make: its own roots are ends of paths too.
 TrustView WithRootsOf(const std::vector<Certificate>& ordered, const TrustView& trust) {
   TrustView view = trust;

@@ -5,6 +5,7 @@
 
 #include <cctype>
 
+#include "keystore/x509/key_strength.h"
 #include "keystore/x509/openssl_ptr.h"
 #include "keystore/x509/read.h"
 
@@ -149,6 +150,12 @@ Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   data->der = std::string(der);
   ERR_clear_error();
   return Certificate(std::move(data));
+}
+
+const std::vector<std::string>& Certificate::RsaKeyWeaknesses() const {
+  std::call_once(data_->once,
+                 [this] { data_->rsa_weaknesses = RsaWeaknesses(X509_get0_pubkey(handle())); });
+  return data_->rsa_weaknesses;
 }
 
 std::string Certificate::ToPem() const {

@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -65,6 +66,8 @@ class Certificate {
   const Fields& fields() const { return data_->fields; }
   const std::string& fingerprint() const { return data_->fields.fingerprint; }
   X509* handle() const { return data_->x509.get(); }  // never modify it
+  // Of an RSA key (key_strength.h): worked out when first asked for, then kept. Thread-safe.
+  const std::vector<std::string>& RsaKeyWeaknesses() const;
 
   std::string ToPem() const;
   // The key of `issuer` verifies this one's signature.
@@ -81,6 +84,8 @@ class Certificate {
     std::string der;
     Fields fields;
     std::unique_ptr<X509, X509Free> x509;
+    mutable std::once_flag once;  // of the weaknesses
+    mutable std::vector<std::string> rsa_weaknesses;
   };
   explicit Certificate(std::shared_ptr<const Data> data) : data_(std::move(data)) {}
   std::shared_ptr<const Data> data_;

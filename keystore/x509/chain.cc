@@ -64,11 +64,19 @@ std::vector<Certificate> BestCandidates(std::vector<Certificate> named, const st
 
 ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> extra,
                         const TrustView& trust, const ChainPolicy& policy) {
+  SearchBudget budget;
+  return VerifyPathWithin(leaf, extra, trust, policy, budget);
+}
+
+ChainVerdict VerifyPathWithin(const Certificate& leaf, std::span<const Certificate> extra,
+                              const TrustView& trust, const ChainPolicy& policy,
+                              SearchBudget& budget) {
   ChainVerdict best;
   int checked = 0;
   std::size_t octets = 0;
-  PathSearch search(extra, trust);
+  PathSearch search(extra, trust, budget);
   search.Run(leaf, [&](const std::vector<Certificate>& path) {
+    budget.links -= static_cast<int>(path.size());
     Findings findings = CheckPath(path, extra, policy);
     const bool accepted = !HasErrors(findings);
     if (best.path.empty() || CountErrors(findings) < CountErrors(best.findings)) {
@@ -76,7 +84,8 @@ ChainVerdict VerifyPath(const Certificate& leaf, std::span<const Certificate> ex
       best.findings = std::move(findings);
     }
     for (const Certificate& certificate : path) octets += certificate.der().size();
-    return accepted || ++checked >= kMaxPathsChecked || octets >= kMaxOctetsChecked;
+    return accepted || ++checked >= kMaxPathsChecked || octets >= kMaxOctetsChecked ||
+           budget.links <= 0;
   });
   if (best.path.empty()) ExplainMissing(leaf, search, policy, best.findings);
   return best;
@@ -156,6 +165,20 @@ Result<EntryKind> ClassifyEntry(const Certificate& certificate, std::optional<En
   return MakeError(Kind::kRefused, "TRUST_ENTRY_NOT_CA",
                    "the certificate is no CA: it would be trusted as itself only",
                    "Upload the CA that issued it, or ask for the kind pinned (or ocsp-responder).");
+}
+
+EntryVerdict CheckSingleEntry(const Certificate& certificate, std::optional<EntryKind> asked,
+                              WallTime now) {
+  EntryVerdict verdict;
+  const auto kind = ClassifyEntry(certificate, asked);
+  if (!kind) {
+    verdict.findings.push_back(Broken(kind.error().word, kind.error().detail, certificate));
+    return verdict;
+  }
+  verdict.kind = kind.value();
+  verdict.findings = Lint(certificate, LintRole::kPinned);
+  CheckDates(certificate, now, verdict.findings);
+  return verdict;
 }
 
 }  // namespace signet::keystore::x509

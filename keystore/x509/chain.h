@@ -124,4 +124,37 @@ Result<EntryKind> ParseEntryKind(std::string_view name);  // kUsage ENTRY_KIND_I
 // key did not sign it; ENTRY_KIND_MISMATCH: `asked` is another kind than it is.
 Result<EntryKind> ClassifyEntry(const Certificate& certificate, std::optional<EntryKind> asked);
 
+// A certificate that is no CA as an entry: what ClassifyEntry refuses, its lint as kPinned, its
+// dates. The kind means nothing when the findings hold an error.
+struct EntryVerdict {
+  EntryKind kind = EntryKind::kPinned;
+  Findings findings;
+};
+EntryVerdict CheckSingleEntry(const Certificate& certificate, std::optional<EntryKind> asked,
+                              WallTime now);
+
+// A bundle as uploaded (SPEC C5a bundle mode): takes each certificate that is good and reports each
+// that is not. Good is an anchor that is a path of one; an intermediate from which a path leads to
+// an anchor of `trust` or of the bundle over intermediates of either, by the rules of CheckCaChain;
+// and what CheckSingleEntry lets pass. Each certificate has its worst eight findings at most.
+// Besides the ids of VerifyPath and ClassifyEntry: ISSUER_REFUSED (info: why the issuer is missing)
+// and CHAIN_TOO_COMPLEX for what is left when the bundle's paths together have cost a number of
+// signature checks that is linear in its size. Each certificate is examined on any processor.
+struct CheckedBundle {
+  struct Accepted {
+    Certificate certificate;
+    EntryKind kind;
+    Findings findings;  // no error
+  };
+  struct Rejected {
+    std::size_t index = 0;  // in `bundle`
+    Findings findings;      // an error at least
+  };
+  std::vector<Accepted> accepted;       // issuer before issued
+  std::vector<Rejected> rejected;       // by index
+  std::vector<std::size_t> duplicates;  // indices of what came before already
+};
+CheckedBundle CheckBundle(std::span<const Certificate> bundle, std::optional<EntryKind> asked,
+                          const TrustView& trust, WallTime now);
+
 }  // namespace signet::keystore::x509

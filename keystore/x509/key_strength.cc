@@ -36,16 +36,39 @@ bool SquareRoot(BIGNUM* root, const BIGNUM* n, BN_CTX* context) {
 }
 
 // Most non-squares are no square modulo a small number already.
-bool MayBeSquare(const BIGNUM* n) {
-  constexpr std::array<unsigned, 4> kModuli{64, 63, 65, 11};
-  for (const unsigned modulus : kModuli) {
-    const auto residue = static_cast<unsigned>(BN_mod_word(n, modulus));
-    bool square = false;
-    for (unsigned i = 0; i < modulus && !square; ++i) square = i * i % modulus == residue;
-    if (!square) return false;
+constexpr std::array<unsigned, 4> kModuli{64, 63, 65, 11};
+constexpr unsigned kLargestModulus = 65;
+using SquareTable = std::array<std::array<bool, kLargestModulus>, kModuli.size()>;
+constexpr SquareTable kSquares = [] {
+  SquareTable squares{};
+  for (std::size_t m = 0; m < kModuli.size(); ++m) {
+    for (unsigned i = 0; i < kModuli[m]; ++i) squares[m][i * i % kModuli[m]] = true;
   }
-  return true;
-}
+  return squares;
+}();
+
+// a² - n modulo each of kModuli, for one a after the other: words only, no big numbers.
+class Residues {
+ public:
+  Residues(const BIGNUM* a, const BIGNUM* n) {
+    for (std::size_t m = 0; m < kModuli.size(); ++m) {
+      a_[m] = static_cast<unsigned>(BN_mod_word(a, kModuli[m]));
+      n_[m] = static_cast<unsigned>(BN_mod_word(n, kModuli[m]));
+    }
+  }
+  bool MayBeSquare() const {
+    for (std::size_t m = 0; m < kModuli.size(); ++m) {
+      if (!kSquares[m][(a_[m] * a_[m] + kModuli[m] - n_[m]) % kModuli[m]]) return false;
+    }
+    return true;
+  }
+  void Next() {
+    for (std::size_t m = 0; m < kModuli.size(); ++m) a_[m] = (a_[m] + 1) % kModuli[m];
+  }
+
+ private:
+  std::array<unsigned, kModuli.size()> a_{}, n_{};
+};
 
 // Fermat's factorisation: n = a² - b² is found at once when the primes are close (CVE-2022-26320).
 bool HasClosePrimes(const BIGNUM* n) {
@@ -54,18 +77,22 @@ bool HasClosePrimes(const BIGNUM* n) {
   const BnPtr rest(BN_new());
   const BnPtr root(BN_new());
   if (!context || !a || !rest || !root || !SquareRoot(a.get(), n, context.get())) return false;
-  for (int i = 0; i < kFermatRounds; ++i) {
-    if (BN_sqr(rest.get(), a.get(), context.get()) != 1 || BN_sub(rest.get(), rest.get(), n) != 1) {
+  BN_ULONG ahead = 0;  // of the a that `residues` is about
+  Residues residues(a.get(), n);
+  for (int i = 0; i < kFermatRounds; ++i, ++ahead, residues.Next()) {
+    if (!residues.MayBeSquare()) continue;
+    if (BN_add_word(a.get(), ahead) != 1 || BN_sqr(rest.get(), a.get(), context.get()) != 1 ||
+        BN_sub(rest.get(), rest.get(), n) != 1) {
       return false;
     }
-    if (!BN_is_negative(rest.get()) && MayBeSquare(rest.get())) {
-      if (!SquareRoot(root.get(), rest.get(), context.get()) ||
-          BN_sqr(root.get(), root.get(), context.get()) != 1) {
-        return false;
-      }
-      if (BN_cmp(root.get(), rest.get()) == 0) return true;
+    ahead = 0;
+    if (BN_is_negative(rest.get())) continue;
+    if (BN_is_zero(rest.get())) return true;
+    if (!SquareRoot(root.get(), rest.get(), context.get()) ||
+        BN_sqr(root.get(), root.get(), context.get()) != 1) {
+      return false;
     }
-    if (BN_add_word(a.get(), 1) != 1) return false;
+    if (BN_cmp(root.get(), rest.get()) == 0) return true;
   }
   return false;
 }

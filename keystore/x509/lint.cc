@@ -105,10 +105,9 @@ class Linter {
 
   void CheckKey() {
     LintKeyText(fields_.key, fields_.fingerprint, out_);
-    const EVP_PKEY* key = X509_get0_pubkey(x509_);
     if (!fields_.key.text.starts_with("rsa")) return;
-    for (std::string& weakness : RsaWeaknesses(key)) {
-      Add(Severity::kError, "KEY_WEAK", std::move(weakness));
+    for (const std::string& weakness : certificate_.RsaKeyWeaknesses()) {
+      Add(Severity::kError, "KEY_WEAK", weakness);
     }
   }
 

@@ -169,6 +169,20 @@ void CheckDates(const Certificate& certificate, WallTime now, Findings& out) {
   }
 }
 
+void CheckPathLengths(std::span<const Certificate> path, Findings& out) {
+  int below = 0;
+  for (const Certificate& c : path) {
+    const auto& most = c.fields().path_length;
+    if (most && below > *most) {
+      AddOnce(out, {Severity::kError, "PATH_LENGTH_EXCEEDED",
+                    "'" + c.fields().subject + "' allows " + std::to_string(*most) +
+                        " CAs below it, there are " + std::to_string(below),
+                    c.fingerprint()});
+    }
+    if (!c.fields().self_issued) ++below;
+  }
+}
+
 Findings CheckPath(std::span<const Certificate> path, std::span<const Certificate> extra,
                    const ChainPolicy& policy) {
   Findings out;

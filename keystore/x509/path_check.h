@@ -13,6 +13,10 @@ namespace signet::keystore::x509 {
 Findings CheckPath(std::span<const Certificate> path, std::span<const Certificate> extra,
                    const ChainPolicy& policy);
 
+// RFC 5280 §6.1.4 counts the CAs between. In an upload the first of the path is a CA too, which
+// could never issue anything: PATH_LENGTH_EXCEEDED.
+void CheckPathLengths(std::span<const Certificate> path, Findings& out);
+
 std::string NameOf(const Certificate& certificate);  // for sentences, in quotes
 Finding Broken(std::string id, std::string text, const Certificate& about);  // an error
 

@@ -5,8 +5,6 @@
 namespace signet::keystore::x509 {
 namespace {
 
-constexpr int kMaxSteps = 2000;  // certificates put on a path and taken off again
-
 std::vector<Certificate> LookUp(const TrustView::LookUp& view, const std::string& name,
                                 const std::string& key_id) {
   return view ? view(name, key_id) : std::vector<Certificate>();
@@ -28,11 +26,11 @@ bool PathSearch::IsAnchor(const Certificate& certificate) const {
 bool PathSearch::Signed(const Certificate& issued, const Certificate& issuer) {
   const auto key = std::make_pair(issued.fingerprint(), issuer.fields().key.spki_sha256);
   if (const auto known = checked_.find(key); known != checked_.end()) return known->second;
-  if (checks_ >= kMaxSignatureChecks) {
+  if (budget_.signature_checks <= 0) {
     exhausted_ = true;
     return false;
   }
-  ++checks_;
+  --budget_.signature_checks;
   return checked_[key] = issued.IsSignedBy(issuer);
 }
 
@@ -78,7 +76,7 @@ std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issu
 }
 
 bool PathSearch::Extend(std::vector<Certificate>& path, const Visitor& visit) {
-  if (++steps_ > kMaxSteps) {
+  if (--budget_.steps < 0) {
     exhausted_ = true;
     return true;
   }

@@ -1,6 +1,7 @@
 // Finds paths from a certificate to anchors, with bounded work. For this folder only.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <map>
 #include <span>
@@ -12,13 +13,38 @@
 
 namespace signet::keystore::x509 {
 
+// What a search may cost yet; what it did is taken off.
+struct SearchBudget {
+  int signature_checks = kMaxSignatureChecks;  // of its own
+  int steps = 2000;                            // certificates put on a path and taken off again
+  int links = 400;                             // certificates on the paths that OpenSSL verifies
+
+  bool IsSpent() const { return signature_checks <= 0 || steps <= 0 || links <= 0; }
+  // What one search may take of this, which is many's.
+  SearchBudget Share() const {
+    const SearchBudget most;
+    return {std::min(signature_checks, most.signature_checks), std::min(steps, most.steps),
+            std::min(links, most.links)};
+  }
+  void Charge(const SearchBudget& before, const SearchBudget& after) {
+    signature_checks -= before.signature_checks - after.signature_checks;
+    steps -= before.steps - after.steps;
+    links -= before.links - after.links;
+  }
+};
+
+// VerifyPath (chain.h) as one of many that share a budget.
+ChainVerdict VerifyPathWithin(const Certificate& leaf, std::span<const Certificate> extra,
+                              const TrustView& trust, const ChainPolicy& policy,
+                              SearchBudget& budget);
+
 class PathSearch {
  public:
   // Gets each path (leaf first, anchor last); true ends the search.
   using Visitor = std::function<bool(const std::vector<Certificate>&)>;
 
-  PathSearch(std::span<const Certificate> extra, const TrustView& trust)
-      : extra_(extra), trust_(trust) {}
+  PathSearch(std::span<const Certificate> extra, const TrustView& trust, SearchBudget& budget)
+      : extra_(extra), trust_(trust), budget_(budget) {}
 
   void Run(const Certificate& leaf, const Visitor& visit);
 
@@ -42,12 +68,11 @@ class PathSearch {
 
   std::span<const Certificate> extra_;
   const TrustView& trust_;
+  SearchBudget& budget_;
   std::map<std::pair<std::string, std::string>, bool>
       checked_;  // (issued, issuer): the signature verifies
   std::map<std::string, std::vector<Candidate>> issuers_;  // by fingerprint of the issued
   std::map<std::string, std::string> missing_, unsigned_by_;
-  int checks_ = 0;
-  int steps_ = 0;
   bool exhausted_ = false;
 };
 

@@ -12,6 +12,7 @@
 #include "keystore/x509/pkcs7_read.h"
 #include "keystore/x509/private_key_scan.h"
 #include "keystore/x509/read.h"
+#include "platform/parallel.h"
 #include "platform/secret.h"
 
 namespace signet::keystore::x509 {
@@ -19,6 +20,7 @@ namespace {
 
 constexpr std::size_t kMaxUpload = 64u << 20;          // 20,000 certificates of RSA-4096 in PEM
 constexpr std::size_t kMaxPerCertificate = 96 * 1024;  // kMaxDer in base64, and explanations
+constexpr std::size_t kBatch = 16;  // decoded by one thread: what is no bundle makes no threads
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
 Error PrivateKeySeen() {
@@ -66,9 +68,13 @@ class Collector {
       return MakeError(Kind::kRefused, "UPLOAD_EMPTY", "the upload holds no certificate",
                        "Send at least one PEM CERTIFICATE block or a DER certificate.");
     }
+    std::vector<std::optional<Result<Certificate>>> decoded(items_.size());
+    ParallelFor(items_.size(), kBatch, [&](std::size_t i) {
+      if (!items_[i].error) decoded[i] = Certificate::FromDer(items_[i].der, max_sans_);
+    });
     Bundle bundle;
     for (std::size_t i = 0; i < items_.size(); ++i) {
-      SIGNET_TRY(Decode(i, bundle));
+      SIGNET_TRY(Sort(i, std::move(decoded[i]), bundle));
     }
     return bundle;
   }
@@ -124,17 +130,16 @@ class Collector {
     return Ok();
   }
 
-  Status Decode(std::size_t index, Bundle& bundle) {
+  Status Sort(std::size_t index, std::optional<Result<Certificate>> decoded, Bundle& bundle) {
     Item& item = items_[index];
     const std::size_t number = index + 1;
-    if (!item.error) {
-      auto certificate = Certificate::FromDer(item.der, max_sans_);
-      if (certificate) {
-        bundle.certificates.push_back(std::move(certificate).value());
+    if (decoded) {
+      if (decoded->has_value()) {
+        bundle.certificates.push_back(std::move(*decoded).value());
         return Ok();
       }
       SIGNET_TRY(RefuseKey(item.der));
-      item.error = std::move(certificate).error();
+      item.error = std::move(*decoded).error();
       item.error->detail =
           "certificate " + std::to_string(number) + " of the upload: " + item.error->detail;
     }

@@ -109,6 +109,8 @@ TEST(Lint, HasNothingToSayOfGoodCertificates) {
 TEST(Lint, Abuse11NamesEachWeaknessOfAKey) {
   const std::string fermat = Describe(Lint(Cert("rsa-fermat"), kEnd));
   EXPECT_NE(fermat.find("close to each other"), std::string::npos) << fermat;
+  const std::string square = Describe(Lint(Cert("rsa-square"), kEnd));
+  EXPECT_NE(square.find("close to each other"), std::string::npos) << square;
   const std::string roca = Describe(Lint(Cert("rsa-roca"), kEnd));
   EXPECT_NE(roca.find("ROCA"), std::string::npos) << roca;
   EXPECT_EQ(roca.find("close to each other"), std::string::npos) << roca;

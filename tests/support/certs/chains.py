@@ -51,6 +51,8 @@ def chains(root, root_key, int1, int1_key, int2, int2_key, leaf_key, by_int2):
     save("root-odd", changed(make(name("Odd Root"), twin_key.public_key(), None, twin_key, ca=True, ids=False,
                                   ku=("digital_signature",), end=LATER).public_bytes(DER), twin_key,
                              lambda t: t.content.__setitem__(SERIAL, Node(2, b"\0"))))
+    weak_key = rsa.generate_private_key(65537, 1024)
+    save("rsa-1024-root", make(name("Weak Root"), weak_key.public_key(), None, weak_key, ca=True, end=LATER))
     new_root_key = new_key()
     save("root-rollover", make(name("Root", "Example"), new_root_key.public_key(), root, root_key, ca=True,
                                end=LATER))
@@ -66,6 +68,7 @@ def chains(root, root_key, int1, int1_key, int2, int2_key, leaf_key, by_int2):
     mesh(leaf_key)
     deep()
     crowd(leaf_key)
+    one_name()
     policies(root, root_key, leaf_key)
 
 
@@ -125,6 +128,20 @@ def crowd(leaf_key):
         out += root.public_bytes(PEM)
     write("crowd.pem", out)
     save("crowd-leaf", make(name("a.example.com"), leaf_key.public_key(), root, key, sans=HOST, eku=TLS))
+
+
+def one_name():
+    """Two thousand CAs of one name and twenty keys that sign each other, with key ids that help nobody."""
+    keys_ = [new_key() for _ in range(20)]
+    subject = name("One name")
+    root = make(subject, keys_[0].public_key(), None, keys_[0], ca=True, end=LATER)
+    useless = [(x509.AuthorityKeyIdentifier(b"nobody's key id", None, None), False)]
+    out = root.public_bytes(PEM)
+    for i in range(1, 2000):
+        signer = keys_[i // 20 % 20]
+        out += make(subject, keys_[i % 20].public_key(), root, signer, ca=True, ids=False, end=LATER,
+                    extra=useless).public_bytes(PEM)
+    write("one-name.pem", out)
 
 
 def policies(root, root_key, leaf_key):

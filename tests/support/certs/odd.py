@@ -76,6 +76,7 @@ def keys(by_int2, odd, int2, int2_key):
     p = key.private_numbers().p
     q = next_prime(p + 2)
     odd("rsa-fermat", rsa_numbers(p * q, 65537), rsa_der)
+    odd("rsa-square", rsa_numbers(p * p, 65537), rsa_der)
     odd("rsa-roca", rsa_numbers(roca_prime(971) * roca_prime(977), 65537), rsa_der)
 
     ec_der = int2.public_bytes(DER)
