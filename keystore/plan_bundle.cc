@@ -1,6 +1,7 @@
 #include "keystore/plan_bundle.h"
 
 #include <algorithm>
+#include <unordered_map>
 
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
@@ -14,6 +15,7 @@ struct Numbered {
   std::vector<x509::Certificate> certificates;
   std::vector<std::size_t> numbers;  // of the certificates, from 1
   std::vector<std::string> descriptions;
+  std::unordered_map<std::string, std::size_t> places;  // in these three, by fingerprint
   std::map<std::size_t, std::string> not_taken;  // reason by number
   std::size_t count = 0;
 };
@@ -39,6 +41,7 @@ Status ReadPart(const TrustUploadPart& part, Numbered& out) {
     note_bad();
     out.numbers.push_back(out.count + ++number);
     out.descriptions.push_back(EscapeLine(part.description, 256));
+    out.places.emplace(certificate.fingerprint(), out.certificates.size());
     out.certificates.push_back(std::move(certificate));
   }
   note_bad();
@@ -84,9 +87,9 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   for (const TrustUploadPart& part : request.parts) {
     SIGNET_TRY(ReadPart(part, upload));
   }
-  x509::BundleVerdict verdict = x509::CheckBundle(upload.certificates, request.as,
-                                                  Snapshot::View(in.snapshot, plan.store), in.now);
-  for (const auto& rejected : verdict.rejected) {
+  x509::CheckedBundle checked = x509::CheckBundle(
+      upload.certificates, request.as, Snapshot::View(in.snapshot, plan.store), in.now);
+  for (const auto& rejected : checked.rejected) {
     upload.not_taken[upload.numbers[rejected.index]] =
         "'" + upload.certificates[rejected.index].fields().subject +
         "': " + ReasonOf(rejected.findings);
@@ -94,20 +97,22 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   Findings warnings;
   std::size_t there = 0;
   bool of_ca = false;
-  for (auto& accepted : verdict.accepted) {
-    const x509::Certificate& certificate = upload.certificates[accepted.index];
-    if (in.snapshot->TrustEntry(plan.store, certificate.fingerprint()) != nullptr) {
+  for (auto& accepted : checked.accepted) {
+    const x509::Certificate& certificate = accepted.certificate;
+    const std::string& fingerprint = certificate.fingerprint();
+    if (in.snapshot->TrustEntry(plan.store, fingerprint) != nullptr) {
       ++there;
       continue;
     }
-    const auto* tombstone = in.snapshot->Tombstone(plan.store, certificate.fingerprint());
+    const std::size_t index = upload.places.at(fingerprint);
+    const auto* tombstone = in.snapshot->Tombstone(plan.store, fingerprint);
     if (tombstone != nullptr && !request.undelete) {
       const Finding deleted = DeletedBefore(plan.store, tombstone->value, certificate);
-      upload.not_taken[upload.numbers[accepted.index]] = deleted.text + " (" + deleted.id + ")";
+      upload.not_taken[upload.numbers[index]] = deleted.text + " (" + deleted.id + ")";
       continue;
     }
     of_ca = of_ca || certificate.fields().ca;
-    AddToPlan(in, {certificate, accepted.kind, upload.descriptions[accepted.index]}, plan.store,
+    AddToPlan(in, {certificate, accepted.kind, upload.descriptions[index]}, plan.store,
               tombstone != nullptr, plan.additions, plan);
     std::move(accepted.findings.begin(), accepted.findings.end(), std::back_inserter(warnings));
   }
@@ -118,6 +123,12 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
          std::to_string(there) + " of " + std::to_string(upload.count) + " certificates are in " +
              plan.store + " already",
          ""});
+  }
+  if (!checked.duplicates.empty()) {
+    plan.findings.push_back({Severity::kInfo, "DUPLICATE",
+                             std::to_string(checked.duplicates.size()) +
+                                 " certificates stand in the upload more than once",
+                             ""});
   }
   std::move(warnings.begin(), warnings.end(), std::back_inserter(plan.findings));
   Bound(plan.findings);

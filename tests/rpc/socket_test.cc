@@ -163,7 +163,7 @@ TEST(UnixSocket, LastChunkMayComeOctetByOctet) {
 TEST(UnixSocket, Abuse74And86LimitsOfBodyHeadAndTarget) {
   TestServer server;
   const std::string head = kHead;
-  EXPECT_EQ(StatusOf(Once(server, head + "Content-Length: 4194305\r\n\r\n")), 413);
+  EXPECT_EQ(StatusOf(Once(server, head + "Content-Length: 75497473\r\n\r\n")), 413);
   EXPECT_EQ(StatusOf(Once(server, head + "X: " + std::string(1 << 20, 'a') + "\r\n\r\n")), 431);
   EXPECT_EQ(StatusOf(Once(server, "GET /" + std::string(1 << 20, 'a') + " HTTP/1.1\r\n\r\n")), 431);
   EXPECT_EQ(StatusOf(Once(server, "GET /" + std::string(4000, 'a') + " HTTP/1.1\r\n\r\n")), 414);
@@ -174,6 +174,43 @@ TEST(UnixSocket, Abuse74And86LimitsOfBodyHeadAndTarget) {
   text += std::string((4u << 20) - text.size() - 3, 'a') + "\"}}";
   ASSERT_EQ(text.size(), 4u << 20);
   EXPECT_EQ(StatusOf(Once(server, Post(text))), 200);
+}
+
+std::string Large(const std::string& method) {
+  return R"({"jsonrpc":"2.0","id":1,"method":")" + method + R"(","params":{"text":")" +
+         std::string(5u << 20, 'a') + "\"}}";
+}
+
+TEST(UnixSocket, LargeBodyIsForTheMethodsThatNeedIt) {
+  TestServer server;
+  EXPECT_EQ(StatusOf(Once(server, Post(Large("test.large")))), 200);
+  const std::string refused = Once(server, Post(Large("test.echo")));
+  EXPECT_EQ(StatusOf(refused), 200);
+  EXPECT_NE(refused.find("BODY_TOO_LARGE"), std::string::npos);
+  EXPECT_NE(Once(server, Post("[" + Large("test.large") + "]")).find("BODY_TOO_LARGE"),
+            std::string::npos);
+}
+
+TEST(UnixSocket, OneLargeBodyAtATime) {
+  TestServer server;
+  const std::string request = Post(Large("test.large"));
+  {
+    RawClient first = RawClient::Unix(server.socket());
+    ASSERT_TRUE(first.Send(request.substr(0, request.size() / 2)));
+    std::string second;
+    for (int i = 0; i < 100 && StatusOf(second) != 503; ++i)
+      second = Once(server, std::string(kHead) + "Content-Length: 5242880\r\n\r\n");
+    EXPECT_EQ(StatusOf(second), 503);
+    EXPECT_NE(second.find("LARGE_REQUEST_BUSY"), std::string::npos);
+    EXPECT_EQ(StatusOf(Once(server, Post(kEcho))), 200);
+    ASSERT_TRUE(first.Send(request.substr(request.size() / 2)));
+    EXPECT_EQ(StatusOf(first.ReadResponse()), 200);
+  }
+  // What its place was given back for: another one, also after one that broke off.
+  RawClient::Unix(server.socket()).Send(request.substr(0, request.size() / 2));
+  std::string last;
+  for (int i = 0; i < 200 && StatusOf(last) != 200; ++i) last = Once(server, request);
+  EXPECT_EQ(StatusOf(last), 200);
 }
 
 TEST(UnixSocket, ABodyIsWaitedForAfter100Continue) {

@@ -78,6 +78,9 @@ void AddEcho(MethodTable& table, MethodRow row) {
 MethodTable TestMethods() {
   MethodTable table;
   AddEcho(table, Row("test.echo", Access::kEveryone));
+  MethodRow large = Row("test.large", Access::kEveryone);
+  large.large = true;
+  AddEcho(table, large);
   AddEcho(table, Row("test.read", Access::kRead));
   AddEcho(table, Row("test.change", Access::kOperate, Effect::kChange));
   AddEcho(table, Row("test.administer", Access::kAdminister, Effect::kChange));
