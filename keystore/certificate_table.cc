@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kIdDigits = 2 * sizeof(NameId);
 
 // The number that up to 16 leading hex digits make.
-std::uint64_t LeadingDigits(const std::string& hex) {
+std::uint64_t LeadingDigits(std::string_view hex) {
   std::uint64_t id = 0;
   std::from_chars(hex.data(), hex.data() + std::min(hex.size(), kIdDigits), id, 16);
   return id;
@@ -24,14 +24,14 @@ std::string IdText(const std::string& name_der) {
   return Sha256Hex(name_der).substr(0, kIdDigits);
 }
 
-std::optional<x509::Certificate> Read(const std::string& der) {
+std::optional<x509::Certificate> Read(std::string_view der) {
   auto parsed = x509::Certificate::FromDer(der);
   if (parsed) return std::move(parsed).value();
   Log(LogLevel::kError, "a stored certificate cannot be read: " + parsed.error().ToString());
   return std::nullopt;
 }
 
-bool Before(const CertificateTable::Row& row, const std::string& fingerprint) {
+bool Before(const CertificateTable::Row& row, std::string_view fingerprint) {
   return row->fingerprint() < fingerprint;
 }
 
@@ -69,28 +69,39 @@ std::shared_ptr<const StoredCertificate> StoredCertificate::FromRecord(
     if (!parsed) return nullptr;
     record = RecordOf(*parsed);
   }
-  std::shared_ptr<StoredCertificate> row(new StoredCertificate);
-  row->fingerprint_ = fingerprint;
-  row->der_ = std::move(der).value();
+  auto row = std::make_shared<StoredCertificate>(Private());
+  const std::array<std::string_view, kDer + 1> parts{
+      fingerprint,   record.subject, record.issuer,    record.common_name,
+      record.serial, record.key,     der.value()};
+  std::size_t size = 0;
+  for (const std::string_view part : parts) size += part.size();
+  row->block_.reserve(size);
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    row->block_.append(parts[i]);
+    row->ends_[i] = static_cast<std::uint32_t>(row->block_.size());
+  }
+  row->not_before_ = record.not_before;
+  row->not_after_ = record.not_after;
+  row->self_signed_ = record.self_signed;
   row->subject_id_ = LeadingDigits(record.subject_id);
   row->issuer_id_ = LeadingDigits(record.issuer_id);
   row->key_id_ = LeadingDigits(record.key_id);
-  for (std::string* kept_elsewhere :
-       {&record.der, &record.subject_id, &record.issuer_id, &record.key_id}) {
-    *kept_elsewhere = std::string();
-  }
-  row->columns_ = std::move(record);
   return row;
 }
 
+std::string_view StoredCertificate::Text(Part part) const {
+  const std::size_t begin = part == 0 ? 0 : ends_[part - 1];
+  return std::string_view(block_).substr(begin, ends_[part] - begin);
+}
+
 const x509::Certificate* StoredCertificate::Parsed() const {
-  std::call_once(once_, [this] { parsed_ = Read(der_); });
+  std::call_once(once_, [this] { parsed_ = Read(der()); });
   return parsed_ ? &*parsed_ : nullptr;
 }
 
-std::optional<x509::Certificate> StoredCertificate::Parse() const { return Read(der_); }
+std::optional<x509::Certificate> StoredCertificate::Parse() const { return Read(der()); }
 
-std::size_t CertificateTable::ShardOf(const std::string& fingerprint) {
+std::size_t CertificateTable::ShardOf(std::string_view fingerprint) {
   std::size_t shard = 0;
   std::from_chars(fingerprint.data(), fingerprint.data() + std::min<std::size_t>(fingerprint.size(), 2),
                   shard, 16);
@@ -101,7 +112,7 @@ CertificateTable::Named CertificateTable::NamedOf(const StoredCertificate& row) 
   return {row.subject_id(), row.key_id(), &row};
 }
 
-const StoredCertificate* CertificateTable::Find(const std::string& fingerprint) const {
+const StoredCertificate* CertificateTable::Find(std::string_view fingerprint) const {
   const auto& shard = rows_[ShardOf(fingerprint)];
   if (!shard) return nullptr;
   const auto at = std::lower_bound(shard->begin(), shard->end(), fingerprint, Before);
@@ -159,7 +170,7 @@ void CertificateTable::Editor::Put(Row row) {
   rows.insert(at, std::move(row));
 }
 
-void CertificateTable::Editor::Erase(const std::string& fingerprint) {
+void CertificateTable::Editor::Erase(std::string_view fingerprint) {
   const StoredCertificate* old = table_.Find(fingerprint);
   if (old == nullptr) return;
   const Named named = NamedOf(*old);

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "keystore/records.h"
@@ -25,15 +26,25 @@ NameId NameIdOf(const std::string& name_der);
 CertificateRecord RecordOf(const x509::Certificate& certificate);
 
 class StoredCertificate {
+  struct Private {};
+
  public:
   // None (logged) when the record holds no certificate: the state was damaged.
   static std::shared_ptr<const StoredCertificate> FromRecord(const std::string& fingerprint,
                                                              CertificateRecord record);
+  explicit StoredCertificate(Private) {}
 
-  // What lists and filters ask for; the members that stand below are empty in it.
-  const CertificateRecord& columns() const { return columns_; }
-  const std::string& fingerprint() const { return fingerprint_; }
-  const std::string& der() const { return der_; }
+  // What lists and filters ask for (see CertificateRecord).
+  std::string_view fingerprint() const { return Text(kFingerprint); }
+  std::string_view subject() const { return Text(kSubject); }
+  std::string_view issuer() const { return Text(kIssuer); }
+  std::string_view common_name() const { return Text(kCommonName); }
+  std::string_view serial() const { return Text(kSerial); }
+  std::string_view key() const { return Text(kKey); }
+  std::string_view der() const { return Text(kDer); }
+  WallTime not_before() const { return not_before_; }
+  WallTime not_after() const { return not_after_; }
+  bool self_signed() const { return self_signed_; }
   NameId subject_id() const { return subject_id_; }
   NameId issuer_id() const { return issuer_id_; }
   std::uint64_t key_id() const { return key_id_; }  // the beginning of the subjectKeyIdentifier
@@ -44,11 +55,15 @@ class StoredCertificate {
   std::optional<x509::Certificate> Parse() const;
 
  private:
-  StoredCertificate() = default;
-  std::string fingerprint_, der_;
-  CertificateRecord columns_;
+  enum Part : std::uint8_t { kFingerprint, kSubject, kIssuer, kCommonName, kSerial, kKey, kDer };
+  std::string_view Text(Part part) const;
+
+  std::string block_;                       // all parts, one behind the other: one piece of memory
+  std::array<std::uint32_t, kDer + 1> ends_{};  // of the parts in it
+  WallTime not_before_{}, not_after_{};
   NameId subject_id_ = 0, issuer_id_ = 0;
   std::uint64_t key_id_ = 0;
+  bool self_signed_ = false;
   mutable std::once_flag once_;
   mutable std::optional<x509::Certificate> parsed_;
 };
@@ -69,7 +84,7 @@ class CertificateTable {
  public:
   using Row = std::shared_ptr<const StoredCertificate>;
 
-  const StoredCertificate* Find(const std::string& fingerprint) const;
+  const StoredCertificate* Find(std::string_view fingerprint) const;
   // Those of a subject, the ones with the subjectKeyIdentifier `key_id` (hex) first; ends when
   // `visit` says false.
   void EachNamed(NameId subject, const std::string& key_id,
@@ -80,7 +95,7 @@ class CertificateTable {
 
  private:
   static Named NamedOf(const StoredCertificate& row);
-  static std::size_t ShardOf(const std::string& fingerprint);
+  static std::size_t ShardOf(std::string_view fingerprint);
   static std::size_t ShardOf(NameId subject) { return subject >> 56; }
 
   Shards<Row> rows_;  // sorted by fingerprint
@@ -92,7 +107,7 @@ class CertificateTable::Editor {
  public:
   explicit Editor(const CertificateTable& from) : table_(from) {}
   void Put(Row row);
-  void Erase(const std::string& fingerprint);
+  void Erase(std::string_view fingerprint);
   CertificateTable Take() { return std::move(table_); }
 
  private:

@@ -1,8 +1,10 @@
 #include "keystore/snapshot.h"
 
 #include <algorithm>
+#include <array>
 
 #include "platform/logging.h"
+#include "platform/process.h"
 
 namespace signet::keystore {
 
@@ -22,7 +24,11 @@ std::optional<std::string> Below(const std::string& key, const std::string& pref
 // be repaired.
 template <class T>
 std::optional<T> Decode(const std::string& key, const std::string& text) {
-  auto parsed = ParseJson(text);
+  std::array<unsigned char, 8192> arena;  // spares the heap many small pieces
+  json::monotonic_resource resource(arena.data(), arena.size());
+  JsonLimits limits;
+  limits.may_hold_secret = false;
+  auto parsed = ParseJson(text, limits, &resource);
   if (parsed) {
     auto record = FromJson<T>(parsed.value());
     if (record) return std::move(record).value();
@@ -125,7 +131,7 @@ std::vector<x509::Certificate> EntriesNamed(const Snapshot& snapshot, const std:
   std::size_t rows = 0;
   snapshot.certificates->EachNamed(
       NameIdOf(subject_der), key_id, [&](const StoredCertificate& row) {
-        const TrustEntryRecord* entry = snapshot.TrustEntry(store, row.fingerprint());
+        const TrustEntryRecord* entry = snapshot.TrustEntry(store, std::string(row.fingerprint()));
         if (entry != nullptr && entry->kind == kind) {
           const x509::Certificate* certificate = row.Parsed();
           if (certificate != nullptr && certificate->fields().subject_der == subject_der)
@@ -241,6 +247,7 @@ Result<std::unique_ptr<State>> State::Open(Store& store, Layout layout) {
     for (const Record& record : page.records) builder.Put(record.key, record.value, record.modified);
   } while (page.more);
   state->snapshot_ = builder.Take(begin);
+  ReturnFreedMemory();
   State* self = state.get();
   SIGNET_TRY(state->watch_,
              store.Watch(Layout::Root(), begin,

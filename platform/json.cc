@@ -1,6 +1,7 @@
 #include "platform/json.h"
 
 #include <boost/json/basic_parser_impl.hpp>
+#include <algorithm>
 #include <cmath>
 #include <set>
 
@@ -14,6 +15,27 @@ namespace {
 constexpr char kRemedy[] =
     "Correct the request; 'rpc.discover' describes every method's parameters.";
 
+// The member names of one object, for a look at whether one comes twice.
+class Names {
+ public:
+  void Clear() {
+    few_.clear();
+    many_.clear();
+  }
+  // False: it is there already.
+  bool Insert(std::string name) {
+    if (std::find(few_.begin(), few_.end(), name) != few_.end()) return false;
+    if (few_.size() == kFew) return many_.insert(std::move(name)).second;
+    few_.push_back(std::move(name));
+    return true;
+  }
+
+ private:
+  static constexpr std::size_t kFew = 16;  // as most objects have; a set costs more until then
+  std::vector<std::string> few_;
+  std::set<std::string> many_;
+};
+
 // Builds a value like json::parser and refuses what Boost.JSON 1.81 lets pass: a member name twice
 // in one object (last wins there).
 class StrictHandler {
@@ -21,7 +43,7 @@ class StrictHandler {
   static constexpr std::size_t max_object_size = 100'000;
   static constexpr std::size_t max_array_size = 100'000;
   static constexpr std::size_t max_key_size = 256;
-  static constexpr std::size_t max_string_size = 32u << 20;
+  static constexpr std::size_t max_string_size = 128u << 20;  // the document's size is the bound
 
   explicit StrictHandler(json::storage_ptr storage) : stack_(storage) {
     stack_.reset(std::move(storage));
@@ -33,11 +55,12 @@ class StrictHandler {
   bool on_document_begin(json::error_code&) { return true; }
   bool on_document_end(json::error_code&) { return true; }
   bool on_object_begin(json::error_code& ec) {
-    names_.emplace_back();
+    if (depth_ == names_.size()) names_.emplace_back();
+    names_[depth_++].Clear();
     return Count(ec);
   }
   bool on_object_end(std::size_t n, json::error_code&) {
-    names_.pop_back();
+    --depth_;
     stack_.push_object(n);
     return true;
   }
@@ -54,7 +77,7 @@ class StrictHandler {
   bool on_key(json::string_view s, std::size_t, json::error_code& ec) {
     key_.append(s.data(), s.size());
     stack_.push_key(s);
-    if (!names_.back().insert(std::move(key_)).second)
+    if (!names_[depth_ - 1].Insert(std::move(key_)))
       return Refuse("a member name stands twice in one object", ec);
     key_.clear();
     return Count(ec);
@@ -104,7 +127,8 @@ class StrictHandler {
   }
 
   json::value_stack stack_;
-  std::vector<std::set<std::string>> names_;
+  std::vector<Names> names_;  // of the objects that are open, outermost first
+  std::size_t depth_ = 0;
   std::string key_;
   std::string problem_;
   std::size_t nodes_ = 0;
@@ -167,7 +191,7 @@ namespace {
 Result<json::value> ParseJson(std::string_view text, JsonLimits limits, json::storage_ptr storage) {
   auto value = Parse(text, limits, std::move(storage));
   // Boost.JSON decodes strings with escapes on the stack, 4 KiB at a time.
-  WipeStackBelow();
+  if (limits.may_hold_secret) WipeStackBelow();
   return value;
 }
 

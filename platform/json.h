@@ -25,6 +25,7 @@ std::string WireName(const char* member);
 struct JsonLimits {
   std::size_t max_bytes = 4u << 20;
   std::size_t max_depth = 32;
+  bool may_hold_secret = true;  // then no trace of the text stays on the stack
 };
 // Parses one document: strict RFC 8259, valid UTF-8, duplicate member names refused (kUsage
 // JSON_INVALID), depth bounded.

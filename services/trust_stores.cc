@@ -68,18 +68,17 @@ api::TrustInfo Describe(const keystore::Snapshot& snapshot, const Row& row) {
     info.deleted = row.tombstone->deleted;
   }
   if (const auto* certificate = snapshot.certificates->Find(entry.certificate)) {
-    const keystore::CertificateRecord& columns = certificate->columns();
-    info.subject = columns.subject;
-    info.issuer = columns.issuer;
-    info.serial = columns.serial;
-    info.not_before = columns.not_before;
-    info.not_after = columns.not_after;
-    info.key = columns.key;
+    info.subject = certificate->subject();
+    info.issuer = certificate->issuer();
+    info.serial = certificate->serial();
+    info.not_before = certificate->not_before();
+    info.not_after = certificate->not_after();
+    info.key = certificate->key();
   }
   return info;
 }
 
-bool StartsWithAnyCase(const std::string& text, const std::string& beginning) {
+bool StartsWithAnyCase(std::string_view text, std::string_view beginning) {
   return text.size() >= beginning.size() &&
          std::equal(beginning.begin(), beginning.end(), text.begin(), [](char a, char b) {
            return std::tolower(static_cast<unsigned char>(a)) ==
@@ -98,10 +97,9 @@ bool Passes(const keystore::PlanInput& in, const api::TrustListRequest& request,
   if (!request.starts_with && !request.expired && !request.self_signed) return true;
   const auto* certificate = in.snapshot->certificates->Find(entry.certificate);
   if (certificate == nullptr) return false;
-  const keystore::CertificateRecord& columns = certificate->columns();
-  if (request.expired && (columns.not_after < in.now) != *request.expired) return false;
-  if (request.self_signed && columns.self_signed != *request.self_signed) return false;
-  return !request.starts_with || StartsWithAnyCase(columns.common_name, *request.starts_with) ||
+  if (request.expired && (certificate->not_after() < in.now) != *request.expired) return false;
+  if (request.self_signed && certificate->self_signed() != *request.self_signed) return false;
+  return !request.starts_with || StartsWithAnyCase(certificate->common_name(), *request.starts_with) ||
          StartsWithAnyCase(entry.certificate, *request.starts_with);
 }
 

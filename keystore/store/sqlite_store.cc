@@ -28,7 +28,7 @@ CREATE TABLE kv(
   created INTEGER NOT NULL,
   modified INTEGER NOT NULL
 ) STRICT;
--- What watches replay; value NULL: deleted.
+-- What watches replay; value NULL: deleted, or (in_kv) as it stands in kv.
 CREATE TABLE history(
   position INTEGER NOT NULL PRIMARY KEY,
   bytes INTEGER NOT NULL,
@@ -44,6 +44,10 @@ CREATE TABLE state(
 ) STRICT;
 -- Revision 1 is the empty store, as in etcd: 0 means "none" in compares and watches.
 INSERT INTO state VALUES (0, 1, 1, 0);
+)",
+                                       // A value that is still in kv is not written twice.
+                                       R"(
+ALTER TABLE history ADD COLUMN in_kv INTEGER NOT NULL DEFAULT 0;
 )"};
 
 constexpr sqlite::Schema kSchema{"store", "STORE_FAILED", 0x53474e31 /* SGN1 */, kMigrations};
@@ -129,7 +133,8 @@ class SqliteStore final : public Store {
 
   Result<std::optional<Revision>> Apply(const Transaction& transaction, std::vector<Event>& events);
   bool Holds(const Compare& compare);
-  bool WriteRecord(const Write& write, Revision revision);
+  bool WriteRecord(const Write& write, Revision revision, State& state);
+  void KeepOldValue(const std::string& key, State& state);
   void Trim(State& state);
   static void Deliver(Watcher& watcher, Revision revision, const std::vector<Event>& events);
   Status Replay(Watcher& watcher);
@@ -202,8 +207,29 @@ bool SqliteStore::Holds(const Compare& compare) {
   return (query.Step() ? query.Integer(0) : 0) == compare.modified;
 }
 
+// Before a record is overwritten or deleted: its value goes to the history that refers to it.
+void SqliteStore::KeepOldValue(const std::string& key, State& state) {
+  std::string value;
+  Revision modified = 0;
+  {
+    sqlite::Query query(*writer_, "SELECT value, modified FROM kv WHERE key = ?1", key);
+    if (!query.Step()) return;
+    value = query.Text(0);
+    modified = query.Integer(1);
+  }
+  const int moved =
+      sqlite::Query(*writer_,
+                    "UPDATE history SET value = ?1, bytes = ?2, in_kv = 0 "
+                    "WHERE position >= ?3 AND position < ?4 AND key = ?5 AND in_kv",
+                    value, static_cast<std::int64_t>(key.size() + value.size()),
+                    modified * kPositions, (modified + 1) * kPositions, key)
+          .Run();
+  if (moved != 0) state.history_bytes += static_cast<std::int64_t>(value.size());
+}
+
 // False when there was nothing to delete.
-bool SqliteStore::WriteRecord(const Write& write, Revision revision) {
+bool SqliteStore::WriteRecord(const Write& write, Revision revision, State& state) {
+  KeepOldValue(write.key, state);
   if (!write.value) {
     return sqlite::Query(*writer_, "DELETE FROM kv WHERE key = ?1", write.key).Run() != 0;
   }
@@ -242,19 +268,13 @@ Result<std::optional<Revision>> SqliteStore::Apply(const Transaction& transactio
   State state = ReadState(*writer_);
   const Revision revision = state.revision + 1;
   for (const Write& write : transaction.writes) {
-    if (!WriteRecord(write, revision)) continue;
+    if (!WriteRecord(write, revision, state)) continue;
     const std::int64_t position = revision * kPositions + static_cast<std::int64_t>(events.size());
-    const auto bytes =
-        static_cast<std::int64_t>(write.key.size() + (write.value ? write.value->size() : 0));
-    if (write.value) {
-      sqlite::Query(*writer_, "INSERT INTO history VALUES (?1, ?2, ?3, ?4)", position, bytes,
-                    write.key, *write.value)
-          .Run();
-    } else {
-      sqlite::Query(*writer_, "INSERT INTO history VALUES (?1, ?2, ?3, NULL)", position, bytes,
-                    write.key)
-          .Run();
-    }
+    const auto bytes = static_cast<std::int64_t>(write.key.size());
+    const std::int64_t in_kv = write.value ? 1 : 0;
+    sqlite::Query(*writer_, "INSERT INTO history VALUES (?1, ?2, ?3, NULL, ?4)", position, bytes,
+                  write.key, in_kv)
+        .Run();
     state.history_bytes += bytes;
     events.push_back({write.key, write.value, revision});
   }
@@ -304,7 +324,10 @@ Status SqliteStore::Replay(Watcher& watcher) {
                        "Read the records again and watch from that revision.");
     }
     sqlite::Query query(
-        *reader_, "SELECT position, key, value FROM history WHERE position >= ?1 ORDER BY position",
+        *reader_,
+        "SELECT position, key, CASE WHEN in_kv THEN (SELECT value FROM kv WHERE "
+        "kv.key = history.key) ELSE history.value END FROM history "
+        "WHERE position >= ?1 ORDER BY position",
         (watcher.seen + 1) * kPositions);
     std::vector<Event> events;
     while (query.Step()) {
