@@ -8,6 +8,7 @@
 #include "keystore/x509/key_strength.h"
 #include "keystore/x509/openssl_ptr.h"
 #include "keystore/x509/read.h"
+#include "keystore/x509/strict_der.h"
 
 namespace signet::keystore::x509 {
 namespace {
@@ -17,25 +18,7 @@ constexpr int kMaxSerialOctets = 64;  // up to here a long serial is the lint's 
 
 // Roots name themselves: what was worked out for one of two equal names is not worked out twice.
 bool IssuerIsSubject(const X509* x509) {
-  return ToDer(X509_get_subject_name(x509), i2d_X509_NAME) ==
-         ToDer(X509_get_issuer_name(x509), i2d_X509_NAME);
-}
-
-// OpenSSL reads BER, and keeps the octets of a name and of the signed part as they came: each is
-// written anew and compared, which finds indefinite, non-minimal and over-long lengths wherever
-// they are.
-Status CheckStrictDer(X509* x509, std::string_view der) {
-  SIGNET_TRY(CheckName(X509_get_subject_name(x509), kWord));
-  if (!IssuerIsSubject(x509)) {
-    SIGNET_TRY(CheckName(X509_get_issuer_name(x509), kWord));
-  }
-  unsigned char* tbs = nullptr;
-  const int size = i2d_re_X509_tbs(x509, &tbs);  // from now on the signed part is written anew
-  OPENSSL_free(tbs);
-  if (size <= 0 || ToDer(x509, i2d_X509) != der) {
-    return Malformed(kWord, "the certificate is not in DER (a length or value is not minimal)");
-  }
-  return Ok();
+  return NameDer(X509_get_subject_name(x509)) == NameDer(X509_get_issuer_name(x509));
 }
 
 // RFC 5280 §4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ and nothing else.
@@ -103,16 +86,20 @@ Status FillExtensions(X509* x509, int max_sans, Certificate::Fields& fields) {
   return Ok();
 }
 
-void FillNames(X509* x509, Certificate::Fields& fields) {
+Status ReadNames(X509* x509, Certificate::Fields& fields) {
   const X509_NAME* subject = X509_get_subject_name(x509);
   const X509_NAME* issuer = X509_get_issuer_name(x509);
   const bool same = IssuerIsSubject(x509);
+  SIGNET_TRY(fields.subject_der, ReadName(subject, kWord));
+  fields.issuer_der = fields.subject_der;
+  if (!same) {
+    SIGNET_TRY(fields.issuer_der, ReadName(issuer, kWord));
+  }
   fields.subject = NameText(subject);
   fields.issuer = same ? fields.subject : NameText(issuer);
-  fields.subject_der = CanonicalName(subject);
-  fields.issuer_der = same ? fields.subject_der : CanonicalName(issuer);
   fields.common_name = EscapeLine(FirstCommonName(subject));
   fields.self_issued = X509_NAME_cmp(subject, issuer) == 0;
+  return Ok();
 }
 
 }  // namespace
@@ -131,9 +118,11 @@ Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   if (x509 == nullptr) return Malformed(kWord, "this is not a DER certificate");
   if (p != Octets(der) + der.size()) return Malformed(kWord, "octets follow the certificate");
   SIGNET_TRY(CheckEnvelope(x509));
-  SIGNET_TRY(CheckStrictDer(x509, der));
-
   Fields& fields = data->fields;
+  SIGNET_TRY(ReadNames(x509, fields));
+  if (!IsStrictDer(der)) {
+    return Malformed(kWord, "the certificate is not in DER (a length or value is not minimal)");
+  }
   SIGNET_TRY(auto key, ReadPublicKey(X509_get_X509_PUBKEY(x509), kWord));
   fields.key = std::move(key);
   SIGNET_TRY(FillExtensions(x509, max_sans, fields));
@@ -142,7 +131,6 @@ Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   if (not_after < not_before) return Malformed(kWord, "notAfter lies before notBefore");
   fields.not_before = not_before;
   fields.not_after = not_after;
-  FillNames(x509, fields);
   fields.serial = SerialText(X509_get0_serialNumber(x509));
   fields.signature_algorithm = ObjectName(X509_get0_tbs_sigalg(x509)->algorithm);
   fields.fingerprint = Sha256Hex(der);

@@ -184,14 +184,14 @@ void CheckPathLengths(std::span<const Certificate> path, Findings& out) {
 }
 
 Findings CheckPath(std::span<const Certificate> path, std::span<const Certificate> extra,
-                   const ChainPolicy& policy) {
+                   const ChainPolicy& policy, Links links) {
   Findings out;
   for (std::size_t i = 0; i < path.size(); ++i) {
     AddLint(Lint(path[i], RoleOf(path, i, policy)), policy.rigour, out);
     CheckDates(path[i], policy.time, out);
   }
   if (IsNameWorkBounded(path)) {
-    VerifyByOpenSsl(path, extra, policy, out);
+    VerifyByOpenSsl(path, extra, policy, links, out);
     CheckExcludedWildcards(path, out);
   } else {
     AddOnce(out, Broken("CHAIN_TOO_COMPLEX",

@@ -34,9 +34,7 @@ bool PathSearch::Signed(const Certificate& issued, const Certificate& issuer) {
   return checked_[key] = issued.IsSignedBy(issuer);
 }
 
-std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issued) {
-  const auto known = issuers_.find(issued.fingerprint());
-  if (known != issuers_.end()) return known->second;
+std::vector<PathSearch::Candidate> PathSearch::CandidatesFor(const Certificate& issued) const {
   std::vector<Candidate> named;
   const auto add = [&](const Certificate& candidate, bool anchor) {
     const auto same = [&](const Candidate& c) { return c.certificate == candidate; };
@@ -63,6 +61,13 @@ std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issu
     if (a.anchor != b.anchor) return a.anchor;
     return HasKeyId(a.certificate, key_id) && !HasKeyId(b.certificate, key_id);
   });
+  return named;
+}
+
+std::vector<PathSearch::Candidate> PathSearch::IssuersOf(const Certificate& issued) {
+  const auto known = issuers_.find(issued.fingerprint());
+  if (known != issuers_.end()) return known->second;
+  std::vector<Candidate> named = CandidatesFor(issued);
   std::vector<Candidate> out;
   for (Candidate& candidate : named) {
     if (candidate.certificate == issued) continue;
@@ -94,6 +99,24 @@ bool PathSearch::Extend(std::vector<Certificate>& path, const Visitor& visit) {
     if (done) return true;
   }
   return false;
+}
+
+std::vector<Certificate> PathSearch::FirstGuess(const Certificate& leaf) {
+  std::vector<Certificate> path{leaf};
+  if (IsAnchor(leaf)) return path;
+  while (path.size() < kMaxDepth && --budget_.steps >= 0) {
+    std::vector<Candidate> candidates = CandidatesFor(path.back());
+    const auto next =
+        std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
+          return std::none_of(path.begin(), path.end(), [&](const Certificate& c) {
+            return SameEntity(c, candidate.certificate);
+          });
+        });
+    if (next == candidates.end()) return {};
+    path.push_back(std::move(next->certificate));
+    if (next->anchor) return path;
+  }
+  return {};
 }
 
 void PathSearch::Run(const Certificate& leaf, const Visitor& visit) {

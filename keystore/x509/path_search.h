@@ -48,6 +48,10 @@ class PathSearch {
 
   void Run(const Certificate& leaf, const Visitor& visit);
 
+  // The path that Run would visit first if each first candidate did sign: no signature is checked.
+  // Empty when that leads to no anchor.
+  std::vector<Certificate> FirstGuess(const Certificate& leaf);
+
   // What was met on the way, for the findings.
   bool exhausted() const { return exhausted_; }
   // Names without a certificate, and names whose certificates did not sign: issuer text by
@@ -62,6 +66,8 @@ class PathSearch {
   };
   // True: the visitor ended it.
   bool Extend(std::vector<Certificate>& path, const Visitor& visit);
+  // By name, the likely ones first; perhaps `issued` itself.
+  std::vector<Candidate> CandidatesFor(const Certificate& issued) const;
   std::vector<Candidate> IssuersOf(const Certificate& issued);
   bool Signed(const Certificate& issued, const Certificate& issuer);
   bool IsAnchor(const Certificate& certificate) const;

@@ -163,8 +163,8 @@ class Verification {
  private:
   bool SetParameters(X509_VERIFY_PARAM* parameters) const {
     const PolicyInputs& inputs = policy_.policies;
-    unsigned long flags = X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_CHECK_SS_SIGNATURE |
-                          X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_POLICY_CHECK;
+    unsigned long flags =
+        X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_POLICY_CHECK;
     if (inputs.require_explicit) flags |= X509_V_FLAG_EXPLICIT_POLICY;
     if (inputs.inhibit_mapping) flags |= X509_V_FLAG_INHIBIT_MAP;
     if (inputs.inhibit_any) flags |= X509_V_FLAG_INHIBIT_ANY;
@@ -223,10 +223,20 @@ bool TooManyPoints(const Certificate& certificate) {
   return names > kMaxNames;
 }
 
+// What X509_V_FLAG_CHECK_SS_SIGNATURE makes OpenSSL do, without doing it again for each path: the
+// parser has verified the signature of what names itself as issuer. A CA's new key that its old one
+// signed is no self-signed certificate (its key ids differ).
+void CheckSelfSignature(const Certificate& anchor, Findings& out) {
+  const bool claimed = (X509_get_extension_flags(anchor.handle()) & EXFLAG_SS) != 0;
+  if (!claimed || anchor.fields().self_signed) return;
+  AddOnce(out, Broken("SIGNATURE_INVALID",
+                      NameOf(anchor) + ": the certificate's own key did not sign it", anchor));
+}
+
 }  // namespace
 
 void VerifyByOpenSsl(std::span<const Certificate> path, std::span<const Certificate> extra,
-                     const ChainPolicy& policy, Findings& out) {
+                     const ChainPolicy& policy, Links links, Findings& out) {
   if (policy.revocation_lists) {
     const auto odd = std::find_if(path.begin(), path.end(), TooManyPoints);
     if (odd != path.end()) {
@@ -253,7 +263,15 @@ void VerifyByOpenSsl(std::span<const Certificate> path, std::span<const Certific
     AddOnce(out, Broken(WordOf(problem),
                         NameOf(about) + ": " + X509_verify_cert_error_string(problem.code), about));
   }
-  if (!refused && policy.revocation_lists && !verification.SamePath()) {
+  CheckSelfSignature(path.back(), out);
+  if (refused || (links == Links::kVerified && !policy.revocation_lists) ||
+      verification.SamePath()) {
+    return;
+  }
+  if (links == Links::kGuessed) {
+    AddOnce(out, Broken("SIGNATURE_INVALID",
+                        "another path than " + NameOf(path[0]) + "'s was verified", path[0]));
+  } else {
     AddOnce(out, Broken("REVOCATION_UNKNOWN",
                         "revocation was looked up for another path than " + NameOf(path[0]) + "'s",
                         path[0]));

@@ -4,6 +4,7 @@
 #include <span>
 
 #include "keystore/x509/chain.h"
+#include "keystore/x509/path_check.h"
 
 namespace signet::keystore::x509 {
 
@@ -11,6 +12,6 @@ namespace signet::keystore::x509 {
 // the policy brings revocation lists; `extra` may hold the certificates that sign those. Dates of
 // the path are CheckDates' business, names asked for and usages CheckPath's.
 void VerifyByOpenSsl(std::span<const Certificate> path, std::span<const Certificate> extra,
-                     const ChainPolicy& policy, Findings& out);
+                     const ChainPolicy& policy, Links links, Findings& out);
 
 }  // namespace signet::keystore::x509

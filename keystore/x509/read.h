@@ -23,9 +23,7 @@ inline constexpr int kMaxExponentBits = 64;
 // A refusal about the object that `word` names: CERTIFICATE_MALFORMED or CSR_MALFORMED.
 Error Malformed(std::string_view word, std::string detail);
 
-std::string NameText(const X509_NAME* name);  // RFC 4514, UTF-8, escaped for one line
-std::string CanonicalName(
-    const X509_NAME* name);  // RFC 5280 §7.1: UTF-8, one case, spaces folded; DER
+std::string NameText(const X509_NAME* name);         // RFC 4514, UTF-8, escaped for one line
 std::string FirstCommonName(const X509_NAME* name);  // UTF-8, not escaped
 std::string OidText(const ASN1_OBJECT* object);      // dotted
 std::string ObjectName(const ASN1_OBJECT* object);   // OpenSSL's long name, or dotted
@@ -33,9 +31,11 @@ std::string GeneralNameText(const GENERAL_NAME& name);
 // An attribute's value as UTF-8; nullopt when its octets are no text of its string type.
 std::optional<std::string> Utf8Value(const ASN1_STRING* value);
 
-// At most kMaxNames attributes, and its octets are its DER (OpenSSL keeps the octets of a name as
-// they came).
-Status CheckName(const X509_NAME* name, std::string_view word);
+std::string_view NameDer(const X509_NAME* name);  // the octets that it was read from
+// The name in canonical form (RFC 5280 §7.1: UTF-8, one case, spaces folded; DER). Refused: more
+// than kMaxNames attributes, octets that are not its DER (OpenSSL keeps those of a name as they
+// came).
+Result<std::string> ReadName(const X509_NAME* name, std::string_view word);
 // Refuses explicit curve parameters, points off the curve and oversized RSA before computing with
 // them.
 Result<PublicKeyInfo> ReadPublicKey(const X509_PUBKEY* key, std::string_view word);

@@ -1,4 +1,5 @@
 #include <arpa/inet.h>
+#include <openssl/asn1t.h>
 
 #include <array>
 #include <cctype>
@@ -51,24 +52,22 @@ std::string DrainBio(BIO* bio) {
   return size > 0 ? std::string(data, static_cast<std::size_t>(size)) : std::string();
 }
 
-// A name is built anew from `name`, each entry of the new one passed through `change`.
-template <class Change>
-NamePtr Rebuild(const X509_NAME* name, Change change) {
-  NamePtr out(X509_NAME_new());
-  int last_set = -1;
-  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
-    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
-    const int set = X509_NAME_ENTRY_set(entry);
-    if (!out || X509_NAME_add_entry(out.get(), entry, -1, set == last_set ? -1 : 0) != 1 ||
-        !change(X509_NAME_get_entry(out.get(), i))) {
-      return nullptr;
-    }
-    last_set = set;
-  }
-  return out;
-}
+// A name as OpenSSL keeps it inside of X509_NAME, which itself holds on to the octets that it was
+// read from, and works out a form for comparison of its own each time that it is changed.
+using RdnSet = STACK_OF(X509_NAME_ENTRY);
+struct RdnSequence;
 
-std::string IpText(std::string_view octets) {
+// clang-format off
+ASN1_ITEM_TEMPLATE(RdnSet) =
+  ASN1_EX_TEMPLATE_TYPE(ASN1_TFLG_SET_OF, 0, RdnSet, X509_NAME_ENTRY)
+static_ASN1_ITEM_TEMPLATE_END(RdnSet)
+
+ASN1_ITEM_TEMPLATE(RdnSequence) =
+  ASN1_EX_TEMPLATE_TYPE(ASN1_TFLG_SEQUENCE_OF, 0, RdnSequence, RdnSet)
+static_ASN1_ITEM_TEMPLATE_END(RdnSequence)
+    // clang-format on
+
+    std::string IpText(std::string_view octets) {
   std::array<char, INET6_ADDRSTRLEN> text{};
   const int family = octets.size() == 4 ? AF_INET : octets.size() == 16 ? AF_INET6 : 0;
   if (family == 0 || inet_ntop(family, octets.data(), text.data(), text.size()) == nullptr) {
@@ -76,6 +75,58 @@ std::string IpText(std::string_view octets) {
   }
   return text.data();
 }
+
+// A copy of a name that may be changed.
+class Rdns {
+ public:
+  explicit Rdns(std::string_view der) : der_(der) {
+    const unsigned char* p = Octets(der);
+    value_ = ASN1_item_d2i(nullptr, &p, static_cast<long>(der.size()), ASN1_ITEM_rptr(RdnSequence));
+  }
+  ~Rdns() { ASN1_item_free(value_, ASN1_ITEM_rptr(RdnSequence)); }
+  Rdns(const Rdns&) = delete;
+  Rdns& operator=(const Rdns&) = delete;
+
+  // It is what it was read from, and no set in it is empty.
+  bool IsDer() const {
+    if (value_ == nullptr || Encode() != der_) return false;
+    for (int i = 0; i < OPENSSL_sk_num(sets()); ++i) {
+      if (sk_X509_NAME_ENTRY_num(set(i)) <= 0) return false;
+    }
+    return true;
+  }
+
+  // RFC 5280 §7.1. Empty when memory is out.
+  std::string Canonical() {
+    for (int i = 0; i < OPENSSL_sk_num(sets()); ++i) {
+      for (int j = 0; j < sk_X509_NAME_ENTRY_num(set(i)); ++j) {
+        X509_NAME_ENTRY* entry = sk_X509_NAME_ENTRY_value(set(i), j);
+        const auto text = Utf8Value(X509_NAME_ENTRY_get_data(entry));
+        if (!text) continue;  // compared as it is
+        const std::string fold = FoldText(*text);
+        if (X509_NAME_ENTRY_set_data(entry, V_ASN1_UTF8STRING, Octets(fold),
+                                     static_cast<int>(fold.size())) != 1) {
+          return {};
+        }
+      }
+    }
+    return Encode();
+  }
+
+ private:
+  const OPENSSL_STACK* sets() const { return reinterpret_cast<const OPENSSL_STACK*>(value_); }
+  const RdnSet* set(int i) const { return static_cast<const RdnSet*>(OPENSSL_sk_value(sets(), i)); }
+  std::string Encode() const {
+    unsigned char* out = nullptr;
+    const int size = ASN1_item_i2d(value_, &out, ASN1_ITEM_rptr(RdnSequence));
+    const std::unique_ptr<unsigned char, Deleter<FreeOpenSsl>> owner(out);
+    if (size <= 0) return {};
+    return {reinterpret_cast<char*>(out), static_cast<std::size_t>(size)};
+  }
+
+  std::string_view der_;
+  ASN1_VALUE* value_ = nullptr;
+};
 
 }  // namespace
 
@@ -94,17 +145,6 @@ std::string NameText(const X509_NAME* name) {
   const unsigned long flags = XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB);
   if (!bio || X509_NAME_print_ex(bio.get(), name, 0, flags) < 0) return "(unreadable name)";
   return EscapeLine(DrainBio(bio.get()), kMaxNameText);
-}
-
-std::string CanonicalName(const X509_NAME* name) {
-  const NamePtr folded = Rebuild(name, [](X509_NAME_ENTRY* entry) {
-    const auto text = Utf8Value(X509_NAME_ENTRY_get_data(entry));
-    if (!text) return true;  // compared as it is
-    const std::string fold = FoldText(*text);
-    return X509_NAME_ENTRY_set_data(entry, V_ASN1_UTF8STRING, Octets(fold),
-                                    static_cast<int>(fold.size())) == 1;
-  });
-  return folded ? ToDer(folded.get(), i2d_X509_NAME) : std::string();
 }
 
 std::string FirstCommonName(const X509_NAME* name) {
@@ -147,18 +187,23 @@ std::string GeneralNameText(const GENERAL_NAME& name) {
   }
 }
 
-Status CheckName(const X509_NAME* name, std::string_view word) {
+std::string_view NameDer(const X509_NAME* name) {
+  const unsigned char* octets = nullptr;
+  std::size_t size = 0;
+  if (X509_NAME_get0_der(name, &octets, &size) != 1) return {};
+  return {reinterpret_cast<const char*>(octets), size};
+}
+
+Result<std::string> ReadName(const X509_NAME* name, std::string_view word) {
   if (X509_NAME_entry_count(name) > kMaxNames) {
     return MakeError(Kind::kRefused, "TOO_MANY_NAMES",
                      "a name has " + std::to_string(X509_NAME_entry_count(name)) +
                          " attributes, at most " + std::to_string(kMaxNames) + " are taken",
                      "Have it issued with a shorter subject.");
   }
-  const NamePtr copy = Rebuild(name, [](X509_NAME_ENTRY*) { return true; });
-  if (!copy || ToDer(copy.get(), i2d_X509_NAME) != ToDer(name, i2d_X509_NAME)) {
-    return Malformed(word, "a name is not in DER");
-  }
-  return Ok();
+  Rdns rdns(NameDer(name));
+  if (!rdns.IsDer()) return Malformed(word, "a name is not in DER");
+  return rdns.Canonical();
 }
 
 }  // namespace signet::keystore::x509

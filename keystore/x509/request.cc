@@ -12,7 +12,6 @@ constexpr std::string_view kWord = "CSR_MALFORMED";
 constexpr int kMaxAttributes = 32;
 
 Status CheckStrictDer(X509_REQ* request, std::string_view der) {
-  SIGNET_TRY(CheckName(X509_REQ_get_subject_name(request), kWord));
   unsigned char* tbs = nullptr;
   const int size = i2d_re_X509_REQ_tbs(request, &tbs);
   OPENSSL_free(tbs);
@@ -75,14 +74,14 @@ Result<RequestFields> ParseRequest(std::string_view der) {
   if (X509_REQ_get_version(request.get()) != 0) return Malformed(kWord, "the version is unknown");
 
   RequestFields fields;
+  const X509_NAME* subject = X509_REQ_get_subject_name(request.get());
+  SIGNET_TRY(fields.subject_der, ReadName(subject, kWord));
   SIGNET_TRY(CheckStrictDer(request.get(), der));
   SIGNET_TRY(auto key, ReadPublicKey(X509_REQ_get_X509_PUBKEY(request.get()), kWord));
   fields.key = std::move(key);
   EVP_PKEY* pkey = X509_REQ_get0_pubkey(request.get());
   if (fields.key.text.starts_with("rsa")) fields.key_weaknesses = RsaWeaknesses(pkey);
-  const X509_NAME* subject = X509_REQ_get_subject_name(request.get());
   fields.subject = NameText(subject);
-  fields.subject_der = CanonicalName(subject);
   fields.common_name = EscapeLine(FirstCommonName(subject));
   SIGNET_TRY(ReadAttributes(request.get(), fields));
   SIGNET_TRY(ReadRequested(request.get(), fields));

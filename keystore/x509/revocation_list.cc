@@ -64,7 +64,7 @@ Result<RevocationList> RevocationList::FromDer(std::string_view der) {
   X509_CRL* crl = data->crl.get();
   if (crl == nullptr) return Malformed(kWord, "this is not a DER revocation list");
   if (!IsDer(der)) return Malformed(kWord, "the revocation list is not in DER");
-  SIGNET_TRY(CheckName(X509_CRL_get_issuer(crl), kWord));
+  SIGNET_TRY(ReadName(X509_CRL_get_issuer(crl), kWord));
   SIGNET_TRY(ReadExtensions(X509_CRL_get0_extensions(crl), kWord));
   SIGNET_TRY(CheckPointNames(crl));
   data->fingerprint = Sha256Hex(der);

@@ -120,8 +120,8 @@ TEST(CheckBundle, ACertificateThatIsNoCaIsTakenWhenAskedFor) {
   EXPECT_EQ(Refused(Check({"leaf", "responder"})),
             (Names{"0 TRUST_ENTRY_NOT_CA", "1 TRUST_ENTRY_NOT_CA"}));
   EXPECT_EQ(Taken(Check({"leaf"}, {}, EntryKind::kPinned)), (Names{"a.example.com pinned"}));
-  const CheckedBundle responders = Check({"leaf", "responder", "root"}, {},
-                                         EntryKind::kOcspResponder);
+  const CheckedBundle responders =
+      Check({"leaf", "responder", "root"}, {}, EntryKind::kOcspResponder);
   EXPECT_EQ(Taken(responders), (Names{"a.example.com ocsp-responder"}));
   EXPECT_EQ(Refused(responders), (Names{"0 RESPONDER_WITHOUT_EKU", "2 ENTRY_KIND_MISMATCH"}));
 }
