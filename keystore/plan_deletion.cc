@@ -67,14 +67,14 @@ void FindIssued(const PlanInput& in, const x509::Certificate& certificate, Delet
     return true;
   });
   if (issued > 0) {
-    plan.findings.push_back({Severity::kWarning, "IMPACT",
-                             "it issued " +
-                                 (issued > kImpactsShown
-                                      ? "more than " + std::to_string(kImpactsShown)
-                                      : std::to_string(issued)) +
-                                 " other entries of " + plan.store + ": " + names +
-                                 (issued > kImpactsShown ? ", …" : ""),
-                             certificate.fingerprint()});
+    plan.findings.push_back(
+        {Severity::kWarning, "IMPACT",
+         "it issued " +
+             (issued > kImpactsShown ? "more than " + std::to_string(kImpactsShown)
+                                     : std::to_string(issued)) +
+             " other entries of " + plan.store + ": " + names +
+             (issued > kImpactsShown ? ", …" : ""),
+         certificate.fingerprint()});
   }
   if (plan.entry.kind == "anchor" && anchors == 1) {
     plan.findings.push_back({Severity::kWarning, "LAST_ANCHOR",
