@@ -201,6 +201,7 @@ Result<ChangeResult> Identities::GenerateCsr(Operation& operation, const Identit
   ChangeResult result;
   result.changed = true;
   result.operation = operation.id;
+  result.findings = plan.findings;
   result.csr = csr.id;
   result.pem = x509::RequestToPem(der.value());
   OperationRecord record;

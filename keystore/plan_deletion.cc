@@ -37,12 +37,17 @@ void CheckLeftover(const PlanInput& in, const x509::Certificate& certificate, De
   const bool replaced = !current->chain.empty();
   if (replaced && purpose->leftover_deletable) return;
   if (current->certificate == plan.entry.certificate) return;  // TRUST_IN_USE says so
-  plan.findings.push_back({Severity::kError, "NOT_REPLACED_YET",
-                           purpose->name +
-                               " has no CA-signed certificate yet: its self-signed ones "
-                               "stay (issuer and subject are both '" +
-                               certificate.fields().subject + "')",
-                           certificate.fingerprint()});
+  const std::string names = " (issuer and subject are both '" + certificate.fields().subject + "')";
+  Finding finding{
+      Severity::kError, "NOT_REPLACED_YET",
+      purpose->name + " has no CA-signed certificate yet: its self-signed ones stay" + names,
+      certificate.fingerprint()};
+  if (replaced) {
+    finding.id = "LEFTOVER_STAYS";
+    finding.text = "the self-signed certificates of " + purpose->name + " stay in " + plan.store +
+                   ", also when a CA-signed one took over" + names;
+  }
+  plan.findings.push_back(std::move(finding));
 }
 
 void FindIssued(const PlanInput& in, const x509::Certificate& certificate, DeletionPlan& plan) {
@@ -62,14 +67,14 @@ void FindIssued(const PlanInput& in, const x509::Certificate& certificate, Delet
     return true;
   });
   if (issued > 0) {
-    plan.findings.push_back({Severity::kWarning, "IMPACT",
-                             "it issued " +
-                                 (issued > kImpactsShown
-                                      ? "more than " + std::to_string(kImpactsShown)
-                                      : std::to_string(issued)) +
-                                 " other entries of " + plan.store + ": " + names +
-                                 (issued > kImpactsShown ? ", …" : ""),
-                             certificate.fingerprint()});
+    plan.findings.push_back(
+        {Severity::kWarning, "IMPACT",
+         "it issued " +
+             (issued > kImpactsShown ? "more than " + std::to_string(kImpactsShown)
+                                     : std::to_string(issued)) +
+             " other entries of " + plan.store + ": " + names +
+             (issued > kImpactsShown ? ", …" : ""),
+         certificate.fingerprint()});
   }
   if (plan.entry.kind == "anchor" && anchors == 1) {
     plan.findings.push_back({Severity::kWarning, "LAST_ANCHOR",

@@ -18,7 +18,8 @@ struct DeletionPlan : Plan {
 };
 
 // Findings: TRUST_IN_USE (error: a current identity chains to it, or is it), NOT_REPLACED_YET
-// (error: the self-signed certificate of a purpose that has no CA-signed one yet), IMPACT (warning:
+// (error: the self-signed certificate of a purpose that has no CA-signed one yet), LEFTOVER_STAYS
+// (error: of a purpose whose self-signed ones are not deleted, by the catalogue), IMPACT (warning:
 // entries that it issued), LAST_ANCHOR (warning). kNotFound TRUST_ENTRY_UNKNOWN.
 Result<DeletionPlan> PlanDeletion(const PlanInput& in, const TrustDeleteRequest& request);
 

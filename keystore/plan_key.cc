@@ -44,12 +44,22 @@ std::string MultiServerName(const PlanInput& in, const Purpose& purpose,
   return HostPart(in.names.node) + (ec ? "-EC-ms." : "-ms.") + domain;
 }
 
-// SPEC K1: RFC 8813 §3 forbids both on an id-ecPublicKey.
-void DropEncipherment(x509::Profile& profile) {
+// SPEC K1: RFC 8813 §3 forbids both on an id-ecPublicKey. They are dropped, or else it is said.
+void JudgeEncipherment(bool drop, KeyPlan& plan) {
+  bool asked = false;
   for (const auto bit : {x509::KeyUsage::kKeyEncipherment, x509::KeyUsage::kDataEncipherment}) {
-    x509::Ask& ask = profile.key_usage[static_cast<std::size_t>(bit)].ask;
-    if (ask == x509::Ask::kMust) ask = x509::Ask::kOpen;
+    x509::Ask& ask = plan.content.profile.key_usage[static_cast<std::size_t>(bit)].ask;
+    if (ask != x509::Ask::kMust) continue;
+    asked = true;
+    if (drop) ask = x509::Ask::kOpen;
   }
+  if (!asked || drop) return;
+  plan.findings.push_back({Severity::kInfo, "EC_KEY_ENCIPHERMENT",
+                           plan.purpose->name +
+                               " asks for keyEncipherment or dataEncipherment on an EC key, which "
+                               "RFC 8813 forbids; 'signet setting set ec-key-usage rfc8813' "
+                               "leaves them out",
+                           ""});
 }
 
 // The subject alternative names: filled in by the rules, then those of the request.
@@ -108,10 +118,8 @@ Result<KeyPlan> PlanKey(const PlanInput& in, const IdentityRequest& request, con
   SIGNET_TRY(plan.spec, ChooseKey(purpose, request.key));
   SIGNET_TRY(plan.content.hash, ChooseHash(plan.spec, request.hash));
   plan.content.profile = purpose.profile;
-  if (purpose.algorithm == hsm::KeyAlgorithm::kEc &&
-      ReadSetting(in, kEcKeyUsage, plan) == "rfc8813") {
-    DropEncipherment(plan.content.profile);
-  }
+  if (purpose.algorithm == hsm::KeyAlgorithm::kEc)
+    JudgeEncipherment(ReadSetting(in, kEcKeyUsage, plan) == "rfc8813", plan);
   plan.content.subject = request.subject;
   std::string& common_name = plan.content.subject.common_name;
   if (common_name.empty()) {

@@ -37,6 +37,10 @@ std::string_view RemedyFor(std::string_view id) {
       {"TRUST_IN_USE",
        "Replace what chains to it first; to delete it all the same, use --force TRUST_IN_USE with "
        "--reason."},
+      {"NOT_REPLACED_YET",
+       "Install a CA-signed certificate for the purpose first ('signet csr generate')."},
+      {"LEFTOVER_STAYS",
+       "Leave it there: it is trusted as itself only, and not after its last day."},
       {"PREDECESSOR_",
        "Name the issuer's common name, or leave the predecessor out: it is found by itself."},
   };

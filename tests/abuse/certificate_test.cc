@@ -1,5 +1,8 @@
 // Odd answers to a real CSR: items 1 to 36 of the abuse list that are about one certificate.
+#include <barrier>
+
 #include "tests/abuse/abuse.h"
+#include "tests/support/certificate_authority.h"
 
 namespace signet::testing {
 namespace {
@@ -126,6 +129,7 @@ std::vector<Odd> Odds() {
 
 class OddCertificate : public AbuseTest, public ::testing::WithParamInterface<Odd> {};
 
+// ABUSE 1, 5-13, 14-23, 25-28, 35, 36: the rows above, by their numbers.
 TEST_P(OddCertificate, NothingIsStored) {
   const std::string pem = ca().Sign(csr(), GetParam().how);
   const auto start = std::chrono::steady_clock::now();
@@ -140,6 +144,7 @@ INSTANTIATE_TEST_SUITE_P(Abuse, OddCertificate, ::testing::ValuesIn(Odds()),
 
 class Certificate : public AbuseTest {};
 
+// ABUSE 2.
 TEST_F(Certificate, A2_CertificateOfAnotherLocalKeyIsNotAttached) {
   const OwnCsr other = MakeCsr("tomcat-ECDSA");
   const Answer answer = UploadRefused("KEY_MISMATCH", ca().Sign(other.pem));
@@ -147,6 +152,7 @@ TEST_F(Certificate, A2_CertificateOfAnotherLocalKeyIsNotAttached) {
   appliance().MustRpc("csr.discard", {{"id", other.id}});
 }
 
+// ABUSE 3.
 TEST_F(Certificate, A3_AnsweredCsrTakesTheSameCertificateAgainAndNoOther) {
   const OwnCsr own = MakeCsr();
   const std::string first = ca().Sign(own.pem), second = ca().Sign(own.pem);
@@ -160,6 +166,7 @@ TEST_F(Certificate, A3_AnsweredCsrTakesTheSameCertificateAgainAndNoOther) {
   UploadRefused("CSR_ALREADY_ANSWERED", second);
 }
 
+// ABUSE 4.
 TEST_F(Certificate, A4_WithdrawnCsrIsSaidToBeGone) {
   const OwnCsr own = MakeCsr("cup-xmpp-ECDSA");
   const std::string pem = ca().Sign(own.pem);
@@ -167,6 +174,7 @@ TEST_F(Certificate, A4_WithdrawnCsrIsSaidToBeGone) {
   UploadRefused("NO_PENDING_CSR", pem, "cup-xmpp-ECDSA");
 }
 
+// ABUSE 9.
 TEST_F(Certificate, A9_EndAfterTheIssuersIsAWarning) {
   const OwnCsr own = MakeCsr();
   const Answer answer = Upload(ca().Sign(own.pem, {{"issuer", "short"}}));
@@ -174,12 +182,14 @@ TEST_F(Certificate, A9_EndAfterTheIssuersIsAWarning) {
   EXPECT_THAT(FindingOf(answer.result.at("findings"), "OUTLIVES_ISSUER"), StartsWith("warning"));
 }
 
+// ABUSE 14.
 TEST_F(Certificate, A14_CompressedPointIsTheSameKey) {
   const OwnCsr own = MakeCsr();
   const Answer answer = Upload(ca().Sign(own.pem, {{"odd", "ec-compressed"}}));
   EXPECT_TRUE(answer.ok()) << answer.error;
 }
 
+// ABUSE 22.
 TEST_F(Certificate, A22_AddedNameIsAWarningThatNamesTheHabit) {
   const OwnCsr own = MakeCsr();
   const Answer answer = Upload(ca().Sign(
@@ -190,6 +200,7 @@ TEST_F(Certificate, A22_AddedNameIsAWarningThatNamesTheHabit) {
               ::testing::AllOf(StartsWith("warning"), HasSubstr("adds 'www.'")));
 }
 
+// ABUSE 24.
 TEST_F(Certificate, A24_AlteredSubjectIsAWarningThatShowsBoth) {
   const OwnCsr own = MakeCsr(kPurpose, {{"organization", "Example"}});
   const Answer answer = Upload(ca().Sign(own.pem, {{"subject", "node1.signet.localhost"}}));
@@ -198,6 +209,7 @@ TEST_F(Certificate, A24_AlteredSubjectIsAWarningThatShowsBoth) {
               ::testing::AllOf(StartsWith("warning"), HasSubstr("O=Example")));
 }
 
+// ABUSE 35.
 TEST_F(Certificate, A35_OtherStringTypesAreShownAsText) {
   for (const char* odd : {"subject-bmp", "subject-teletex"}) {
     const OwnCsr own = MakeCsr();
@@ -210,17 +222,31 @@ TEST_F(Certificate, A35_OtherStringTypesAreShownAsText) {
   EXPECT_TRUE(Upload(ca().Sign(own.pem, {{"odd", "subject-multi"}})).ok());
 }
 
+// ABUSE 37: two clients at the same moment, each on a connection of its own.
 TEST_F(Certificate, A37_OfTwoAnswersAtOnceExactlyOneWins) {
-  const OwnCsr own = MakeCsr();
-  const std::string pems[] = {ca().Sign(own.pem), ca().Sign(own.pem)};
-  Answer answers[2];
-  std::thread other([&] { answers[1] = Upload(pems[1]); });
-  answers[0] = Upload(pems[0]);
-  other.join();
-  EXPECT_NE(answers[0].ok(), answers[1].ok());
-  EXPECT_EQ(answers[answers[0].ok() ? 1 : 0].word(), "CSR_ALREADY_ANSWERED");
+  for (int round = 0; round < 10; ++round) {
+    const OwnCsr own = MakeCsr();
+    const std::string pems[] = {ca().Sign(own.pem), ca().Sign(own.pem)};
+    Answer answers[2];
+    std::barrier start(2);
+    const auto upload = [&](int i) {
+      start.arrive_and_wait();
+      answers[i] = Upload(pems[i]);
+    };
+    std::thread other(upload, 1);
+    upload(0);
+    other.join();
+    ASSERT_NE(answers[0].ok(), answers[1].ok()) << answers[0].error << answers[1].error;
+    const int winner = answers[0].ok() ? 0 : 1;
+    EXPECT_EQ(answers[1 - winner].word(), "CSR_ALREADY_ANSWERED");
+    const json::value shown = appliance().MustRpc("certificate.show", {{"purpose", kPurpose}});
+    EXPECT_EQ(json::value_to<std::string>(shown.at("fingerprint")), Fingerprint(pems[winner]));
+    for (const json::value& pending : appliance().List("csr.list"))
+      EXPECT_NE(pending.at("id"), json::string(own.id));
+  }
 }
 
+// ABUSE 38.
 TEST_F(Certificate, A38_CertificateOfARenewedKeyIsRefused) {
   const OwnCsr old = MakeCsr();
   const std::string pem = ca().Sign(old.pem);

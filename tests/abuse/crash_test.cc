@@ -27,6 +27,7 @@ class CrashAtAStep : public Crash {
   }
 };
 
+// ABUSE 39.
 TEST_F(CrashAtAStep, A39_UploadIsDoneOrNotWhereverItDies) {
   TestCa ca;
   appliance.StartAndWait();
@@ -55,6 +56,7 @@ TEST_F(CrashAtAStep, A39_UploadIsDoneOrNotWhereverItDies) {
   }
 }
 
+// ABUSE 65.
 TEST_F(CrashAtAStep, C65_KeyOfADeadOperationIsDestroyedAndForeignOnesAreOnlyListed) {
   appliance.StartAndWait();
   ASSERT_EQ(appliance.Stop(), 0);
@@ -74,6 +76,7 @@ TEST_F(CrashAtAStep, C65_KeyOfADeadOperationIsDestroyedAndForeignOnesAreOnlyList
   EXPECT_EQ(foreign, 1);
 }
 
+// ABUSE 67: a destroyed key.
 TEST_F(Crash, C67_DestroyedKeySignsNothingAndTheErrorSaysWhatToDo) {
   appliance.StartAndWait();
   std::string id;

@@ -78,6 +78,7 @@ std::vector<Field> Fields() {
 
 class BadField : public AbuseTest, public ::testing::WithParamInterface<Field> {};
 
+// ABUSE 58-63: the rows above, by their numbers.
 TEST_P(BadField, NoKeyIsMade) {
   const Answer answer = CsrRefused(GetParam().word, GetParam().params);
   if (GetParam().word == "NAME_INVALID") {
@@ -99,6 +100,7 @@ class Request : public AbuseTest {
   }
 };
 
+// ABUSE 58.
 TEST_F(Request, C58_QuotesCommasAndSlashesAreOneAttribute) {
   const std::string text =
       Text({{"commonName", "a\"b, O=Evil + OU=x/CN=admin"}, {"organization", "R&D, \"Q\" \\ <b>"}});
@@ -107,17 +109,20 @@ TEST_F(Request, C58_QuotesCommasAndSlashesAreOneAttribute) {
   EXPECT_THAT(text, Not(HasSubstr("organizationalUnitName")));
 }
 
+// ABUSE 60.
 TEST_F(Request, C60_NonAsciiNameBecomesItsALabel) {
   EXPECT_THAT(Text({{"sans", json::array{"DNS:bücher.example.com"}}}),
               HasSubstr("DNS:xn--bcher-kva.example.com"));
 }
 
+// ABUSE 61.
 TEST_F(Request, C61_AddressesAreWrittenInCanonicalForm) {
   const std::string text = Text({{"sans", json::array{"IP:2001:DB8:0:0::1", "IP:192.0.2.1"}}});
   EXPECT_THAT(text, HasSubstr("IP Address:2001:DB8:0:0:0:0:0:1"));
   EXPECT_THAT(text, HasSubstr("IP Address:192.0.2.1"));
 }
 
+// ABUSE 63.
 TEST_F(Request, C63_SelfSignedCertificateOfAForeignNodeIsRefused) {
   Refused("DISTRIBUTION_NOT_ALLOWED", "certificate.generate",
           {{"purpose", kPurpose}, {"distribution", "node2.signet.localhost"}});
@@ -125,6 +130,7 @@ TEST_F(Request, C63_SelfSignedCertificateOfAForeignNodeIsRefused) {
           {{"purpose", kPurpose}, {"validityDays", 100000}});
 }
 
+// SPEC C1. ABUSE 68.
 TEST_F(Request, C68_NoMethodGivesAPrivateKeyAway) {
   for (const char* method : {"key.export", "key.wrap", "key.unwrap", "key.copy", "key.download",
                              "key.decrypt", "token.export", "certificate.export"}) {
@@ -141,6 +147,7 @@ TEST_F(Request, C68_NoMethodGivesAPrivateKeyAway) {
   }
 }
 
+// SPEC C1: sensitive and never extractable. ABUSE 68.
 TEST_F(Request, C68_EveryKeyIsSensitiveAndNeverExtractable) {
   const std::string keys = appliance().TokenTool({"--list-objects", "--type", "privkey"});
   std::size_t count = 0;

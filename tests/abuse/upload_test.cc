@@ -37,6 +37,7 @@ class UploadText : public AbuseTest {
   std::string leaf, other, key_pem;
 };
 
+// SPEC C1: at every upload. ABUSE 29.
 TEST_F(UploadText, A29_PrivateKeyInTheFileIsRefusedAndAuditedWithoutIt) {
   for (const std::string& text : {leaf + key_pem, key_pem, key_pem + leaf}) {
     const Answer answer = UploadRefused("PRIVATE_KEY_IN_UPLOAD", text);
@@ -50,6 +51,7 @@ TEST_F(UploadText, A29_PrivateKeyInTheFileIsRefusedAndAuditedWithoutIt) {
   EXPECT_THAT(ReadWhole(appliance().log_file()), Not(HasSubstr(DerOf(key_pem).substr(0, 32))));
 }
 
+// ABUSE 30.
 TEST_F(UploadText, A30_OtherPemBlocksAreRefusedByName) {
   WriteWhole(folder / "csr.pem", csr());
   const std::string trusted =
@@ -85,6 +87,7 @@ TEST_F(UploadText, A31_WhiteSpaceAndCommentsDoNotMatter) {
   EXPECT_EQ(Look(), before);
 }
 
+// ABUSE 31.
 TEST_F(UploadText, A31_DamagedPemIsRefused) {
   const std::size_t end = leaf.find("-----END");
   const std::string damaged[] = {
@@ -103,6 +106,7 @@ TEST_F(UploadText, A31_DamagedPemIsRefused) {
   UploadRefused("UPLOAD_EMPTY", " \r\n\t");
 }
 
+// ABUSE 32.
 TEST_F(UploadText, A32_DerAndTheUrlAlphabetAreNoPem) {
   UploadRefused("PEM_MALFORMED", DerOf(leaf));
   std::string url = leaf;
@@ -113,6 +117,7 @@ TEST_F(UploadText, A32_DerAndTheUrlAlphabetAreNoPem) {
   if (url != leaf) UploadRefused("PEM_MALFORMED", url);
 }
 
+// ABUSE 33.
 TEST_F(UploadText, A33_Pkcs12IsRefusedByItsType) {
   OpenSsl({"pkcs12", "-export", "-inkey", "other.key", "-in", "other.pem", "-passout", "pass:x",
            "-out", "b.p12"});
@@ -126,6 +131,7 @@ TEST_F(UploadText, A33_Pkcs12IsRefusedByItsType) {
   }
 }
 
+// ABUSE 34.
 TEST_F(UploadText, A34_MoreThanSixteenCertificatesAreRefusedUnread) {
   UploadRefused("TOO_MANY_CERTIFICATES", ReadWhole(folder / "many.pem"));
   OpenSsl({"crl2pkcs7", "-nocrl", "-certfile", "many.pem", "-out", "many.p7b"});
@@ -135,6 +141,7 @@ TEST_F(UploadText, A34_MoreThanSixteenCertificatesAreRefusedUnread) {
           {{"store", "cup-trust"}, {"certificates", parts}});
 }
 
+// ABUSE 34.
 TEST_F(UploadText, A34_HugeUploadEndsAtTheDoor) {
   const World before = Look();
   std::string huge;

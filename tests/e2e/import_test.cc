@@ -139,6 +139,8 @@ class ImportJob : public ::testing::Test {
   std::string nginx_pid_;
 };
 
+// SPEC X1: reached, downloaded and stored are told apart; RSA, ECDSA or both. SPEC X3: Cisco SIP
+// Proxy on the presence side.
 TEST_F(ImportJob, BothCertificatesOfAServerAreSeenBeforeTheyAreTrusted) {
   const std::string at = StartNginx();
   const json::value plan =
@@ -161,6 +163,7 @@ TEST_F(ImportJob, BothCertificatesOfAServerAreSeenBeforeTheyAreTrusted) {
   EXPECT_EQ(KindOf(Fingerprint(ca_.Pem("root"))), "") << "the server does not send it";
 }
 
+// SPEC X1: trust on first use is explicit.
 TEST_F(ImportJob, FingerprintThatIsKnownBeforehandConfirms) {
   const std::string at = StartNginx();
   EXPECT_EQ(Refused(at, {"--algorithm", "rsa", "--fingerprint", own_["ec"]}),
@@ -176,6 +179,7 @@ TEST_F(ImportJob, FingerprintThatIsKnownBeforehandConfirms) {
   EXPECT_EQ(KindOf(own_["ec"]), "");
 }
 
+// SPEC X1: each failure has its recommended action.
 TEST_F(ImportJob, WhatIsNoTlsServerIsToldApart) {
   const DumbServer garbage(std::string(2000, '\xa5'));
   const DumbServer http("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
@@ -187,6 +191,7 @@ TEST_F(ImportJob, WhatIsNoTlsServerIsToldApart) {
   EXPECT_EQ(Refused(silent.at(), {"--yes", "--starttls", "smtp"}), "HANDSHAKE_TIMED_OUT");
 }
 
+// ABUSE 102.
 TEST_F(ImportJob, Abuse102OnlyAllowedAddressesAndFormsAreConnectedTo) {
   EXPECT_EQ(Refused("127.0.0.1:" + appliance_.port()), "ADDRESS_NOT_ALLOWED") << "its own port";
   EXPECT_EQ(Refused("169.254.169.254:80"), "ADDRESS_NOT_ALLOWED");

@@ -120,6 +120,7 @@ void CompareAll(const std::string& product, const Row (&rows)[n]) {
   CheckInvariants(appliance, "CSRs of all purposes of " + product);
 }
 
+// SPEC K1.
 TEST(KeyUsage, EveryPurposeOfThePresenceProductAsksForExactlyItsUses) { CompareAll("imp", kImp); }
 TEST(KeyUsage, EveryPurposeOfTheCallControlProductAsksForExactlyItsUses) {
   CompareAll("cucm", kCucm);

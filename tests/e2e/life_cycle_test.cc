@@ -91,6 +91,7 @@ TEST_F(LifeCycleJob, RollbackAndForwardLoseNoHandshake) {
   CheckInvariants(appliance_, "rollback and forward");
 }
 
+// SPEC C9.
 TEST_F(LifeCycleJob, DeletedEntryStaysGoneUntilItIsWanted) {
   TrustChain("cup-trust");
   const std::string root = Fingerprint(ca_.Pem("root"));
@@ -155,6 +156,7 @@ TEST_F(LifeCycleJob, TrustStoreLeavesAsFilesThatOtherProgramsRead) {
   EXPECT_NE(to_terminal.err.find("-o DIR/"), std::string::npos);
 }
 
+// SPEC C8.
 TEST_F(LifeCycleJob, SettingsTellWhatMustBeMadeAnewAndTheListSaysWhatIsLacking) {
   const Outcome set =
       appliance_.Cli({"setting", "set", "hosted-domains", "example.com example.org"});

@@ -54,6 +54,7 @@ class MainJob : public ::testing::Test {
   CertificateAuthority ca_;
 };
 
+// SPEC C3, C6: the certificate in place works until the signed one is uploaded.
 TEST_F(MainJob, SignedCertificatesOfBothAlgorithmsAreInstalledAndTlsServesTheNewChainAtOnce) {
   const std::string before = Fingerprint(appliance_.ServedChain().at(0));
   EXPECT_EQ(before, Current(appliance_, "tomcat"));
@@ -98,6 +99,7 @@ TEST_F(MainJob, SignedCertificatesOfBothAlgorithmsAreInstalledAndTlsServesTheNew
   EXPECT_EQ(appliance_.ServedChain().at(0), CertificatesIn(rsa_signed).at(0));
 }
 
+// SPEC C5a.
 TEST_F(MainJob, ChainIsStoredInWhateverOrderAndNumberOfFilesItComes) {
   const std::string root = ca_.Pem("root"), int1 = ca_.Pem("int1"), int2 = ca_.Pem("int2");
   std::vector<std::string> order = {root, int1, int2};
@@ -136,6 +138,7 @@ TEST_F(MainJob, ChainIsStoredInWhateverOrderAndNumberOfFilesItComes) {
   EXPECT_EQ(turn, 6u);
 }
 
+// SPEC C5a: all or nothing, with all findings.
 TEST_F(MainJob, WrongChainIsRefusedWithAllFindingsAndNothingIsStored) {
   ca_.MakeCa("weak", "Weak CA", "root", "critical,CA:TRUE", "rsa_keygen_bits:1024");
   ca_.MakeCa("no-ca", "No CA", "root", "critical,CA:FALSE");
@@ -164,6 +167,7 @@ TEST_F(MainJob, WrongChainIsRefusedWithAllFindingsAndNothingIsStored) {
   EXPECT_TRUE(Stored("tomcat-trust").empty());
 }
 
+// SPEC C3: several pending CSRs, each with a key of its own.
 TEST_F(MainJob, EachSignedCertificateFindsItsOwnOfSeveralPendingCsrs) {
   TrustChain("cup-trust");
   const auto first = Csr("cup-ECDSA"), second = Csr("cup-ECDSA"), third = Csr("cup-ECDSA");
@@ -182,6 +186,7 @@ TEST_F(MainJob, EachSignedCertificateFindsItsOwnOfSeveralPendingCsrs) {
   CheckInvariants(appliance_, "several CSRs");
 }
 
+// SPEC C6.
 TEST_F(MainJob, UploadNeedsItsChainUnlessItBringsItAndTheSameAgainChangesNothing) {
   const auto [id, csr] = Csr("cup-ECDSA");
   const std::string pem = ca_.Sign(csr);
@@ -204,6 +209,7 @@ TEST_F(MainJob, UploadNeedsItsChainUnlessItBringsItAndTheSameAgainChangesNothing
   CheckInvariants(appliance_, "an upload with its chain");
 }
 
+// SPEC C6, K2.
 TEST_F(MainJob, CertificateOfAnotherKeyOrWithLostExtensionsIsRefused) {
   TrustChain("tomcat-trust");
   const auto [id, csr] = Csr("tomcat");
@@ -264,6 +270,7 @@ TEST_F(MainJob, SignaturesVerifyWithTheCertificateOfThePurpose) {
   }
 }
 
+// SPEC C1: every key of first boot is fixed.
 TEST_F(MainJob, KeysOnTheTokenAreOwnedAndCannotLeaveIt) {
   Csr("cup-ECDSA");
   ASSERT_EQ(appliance_.Cli({"certificate", "generate", "tomcat-ECDSA", "--yes"}).code, 0);

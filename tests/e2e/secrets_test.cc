@@ -141,6 +141,7 @@ void Work(Appliance& appliance) {
   EXPECT_FALSE(appliance.ServedChain().empty());
 }
 
+// SPEC C1.
 TEST(Secrets, NeitherFilesNorMemoryHoldThePinOrAPrivateKey) {
   Appliance appliance;
   appliance.StartAndWait();
@@ -175,6 +176,7 @@ TEST(Secrets, PinGivenByHandIsInGuardedMemoryOnlyAndAWrongOneNowhere) {
     EXPECT_EQ(Show(SearchFiles(appliance, PinNeedles("PIN", text))), "");
 }
 
+// ABUSE 29.
 TEST(Secrets, UploadWithAPrivateKeyIsRefusedAndLeavesNoTrace) {
   Appliance appliance;
   appliance.StartAndWait();
@@ -269,6 +271,7 @@ TEST(Surroundings, ConfigurationThatOthersMayWriteIsRefused) {
   appliance.StartAndWait();
 }
 
+// ABUSE 106.
 TEST(Surroundings, PinFileThatOthersMayReadIsNotUsed) {
   Appliance appliance;
   for (const mode_t mode : {0644, 0604, 0660}) {

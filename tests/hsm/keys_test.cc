@@ -78,6 +78,7 @@ class Keys : public ::testing::Test {
   OpenToken open;
 };
 
+// SPEC C1: every key of the list is made in the token, and is what its policy says. ABUSE 68.
 TEST_F(Keys, EverySpecAndPolicyIsMadeAsItsPolicySays) {
   for (const KeySpec& spec : kSpecs) {
     for (const KeyPolicy policy : {KeyPolicy::kFixed, KeyPolicy::kMovable, KeyPolicy::kBackup}) {
@@ -169,6 +170,7 @@ TEST_F(Keys, DigestOfTheWrongLengthIsRefused) {
   EXPECT_EQ(signature.error().word, "DIGEST_LENGTH");
 }
 
+// ABUSE 63.
 TEST_F(Keys, LabelIsTakenOnce) {
   Make("same", kP256);
   const std::size_t before = ObjectCount(open);
@@ -179,6 +181,7 @@ TEST_F(Keys, LabelIsTakenOnce) {
   EXPECT_EQ(ObjectCount(open), before);
 }
 
+// ABUSE 57, 63.
 TEST_F(Keys, BadLabelsAndSpecsMakeNothing) {
   for (const std::string& label : {std::string(), std::string("a b"), std::string("x\n"),
                                    std::string(200, 'a'), std::string("\xe2\x80\xae")}) {

@@ -123,6 +123,7 @@ TEST_F(Login, FinalTryAndLockedFlagsForbidALogin) {
   EXPECT_EQ(open.owner->Info().failed_logins, 0u);
 }
 
+// ABUSE 106.
 TEST_F(Login, UnsafePinFilesAreRefused) {
   const std::string pin = open.soft.dir() / "pin";
   ::chmod(pin.c_str(), 0644);

@@ -91,6 +91,7 @@ void ExpectRow(const Row& row, const Purpose& purpose) {
   }
 }
 
+// SPEC K1: the table is the default.
 TEST(CatalogueData, KeyUsageIsTheTableOfTheSpecification) {
   std::map<std::string, std::set<std::string>> expected;
   for (const Row& row : kRows) {
@@ -127,6 +128,7 @@ TEST(CatalogueData, NameThatEndsInEcdsaHasAnEllipticKeyAndEveryOtherRsa) {
   }
 }
 
+// SPEC K2: each bit has its severity in the catalogue.
 TEST(CatalogueData, SeverityOfALostBit) {
   for (const char* product : {"imp", "cucm"}) {
     for (const Purpose& purpose : Product(product).purposes) {
@@ -149,6 +151,7 @@ TEST(CatalogueData, SeverityOfALostBit) {
   }
 }
 
+// SPEC K2: added bits.
 TEST(CatalogueData, AddedBitIsAnErrorOnlyWhereTheTableSaysNo) {
   for (const char* product : {"imp", "cucm"}) {
     for (const Purpose& purpose : Product(product).purposes) {

@@ -16,6 +16,7 @@ class Deletion : public LifeCycleWorld {
   std::string intermediate = Fingerprint(ca.Issuer("intermediate"));
 };
 
+// SPEC C9: what was deleted does not come back by itself.
 TEST_F(Deletion, UnusedEntryGoesAndLeavesATombstoneThatNamesWhoAndWhy) {
   TrustChain();
   const ChangeResult deleted = Done(Delete(intermediate));
@@ -44,6 +45,8 @@ TEST_F(Deletion, ChainOfAnUploadDoesNotBringADeletedEntryBack) {
   EXPECT_EQ(Current(), "");
 }
 
+// SPEC C9: a CA that a current identity chains to stays. ABUSE 51: without force; undone within a
+// term.
 TEST_F(Deletion, WhatACurrentIdentityRestsOnStaysUnlessForced) {
   TrustChain();
   Done(Upload(Signed()));
@@ -57,17 +60,22 @@ TEST_F(Deletion, WhatACurrentIdentityRestsOnStaysUnlessForced) {
   EXPECT_FALSE(Trusts(root));
 }
 
+// SPEC C9, C10: a self-signed leftover may go only once a CA-signed certificate took over.
 TEST_F(Deletion, SelfSignedLeftoverGoesOnlyWhenACaSignedCertificateTookOver) {
   TrustChain();
   SelfSigned();
   const std::string oldest = Current();
   SelfSigned();
   EXPECT_EQ(Word(Delete(Current())), "TRUST_IN_USE");
-  EXPECT_EQ(Word(Delete(oldest)), "NOT_REPLACED_YET");
+  const auto early = Delete(oldest);
+  ASSERT_EQ(Word(early), "NOT_REPLACED_YET");
+  EXPECT_THAT(early.error().remedy, HasSubstr("Install a CA-signed certificate"));
+  EXPECT_THAT(early.error().detail, HasSubstr("issuer and subject are both"));
   Done(Upload(Signed()));
   EXPECT_EQ(Word(Delete(oldest)), "changed");
 }
 
+// ABUSE 51: the rehearsal shows what would break.
 TEST_F(Deletion, ImpactIsShownBefore) {
   TrustChain();
   const DeletionPlan proposal = PlanDeletion(In(), {"cup-trust", root, "", {}}).value();
@@ -110,6 +118,7 @@ TEST_F(Deletion, UndoBringsTheEntryBackUntilItsDaysAreOver) {
   EXPECT_EQ(Word(trust->Undelete(again, "cup-trust", root, {})), "NOT_DELETED");
 }
 
+// ABUSE 57: an id is no path.
 TEST_F(Deletion, EntryIsNamedByTheBeginningOfItsFingerprint) {
   TrustChain();
   EXPECT_EQ(Word(Delete(root.substr(0, 3))), "TRUST_ENTRY_UNKNOWN");

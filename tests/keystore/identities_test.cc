@@ -30,6 +30,8 @@ class IdentitiesTest : public IdentitiesWorld {
   signet::testing::TestCa ca;
 };
 
+// SPEC C2: it replaces the current certificate, is pinned in the trust store, and the services that
+// must restart are named.
 TEST_F(IdentitiesTest, SelfSignedCertificateIsInPlacePinnedAndItsKeyOnTheToken) {
   const ChangeResult result = SelfSigned();
   EXPECT_TRUE(result.changed);
@@ -58,6 +60,7 @@ TEST_F(IdentitiesTest, FormerKeyIsKeptOnceAndDestroyedWithTheSecondReplacement) 
   ExpectConsistent();
 }
 
+// SPEC C6: the former certificate and key stay for a rollback.
 TEST_F(IdentitiesTest, SignedCertificateReplacesTheSelfSignedOneAndItsCsrIsOver) {
   TrustChain();
   SelfSigned();
@@ -89,6 +92,7 @@ TEST_F(IdentitiesTest, UploadIsRefusedWhenTheKeyIsGoneFromTheToken) {
   EXPECT_THAT(state->Now()->csrs, SizeIs(1));
 }
 
+// SPEC C3: discarding a CSR is explicit, and takes its key.
 TEST_F(IdentitiesTest, DiscardedCsrTakesItsKeyAlong) {
   const ChangeResult csr = Csr();
   ExpectConsistent();
@@ -101,7 +105,7 @@ TEST_F(IdentitiesTest, DiscardedCsrTakesItsKeyAlong) {
   EXPECT_EQ(result.error().word, "CSR_UNKNOWN");
 }
 
-// C66 and its kin: whichever signature fails, the token and the store agree.
+// ABUSE 66 and its kin: whichever signature fails, the token and the store agree.
 TEST_F(IdentitiesTest, C66_FailedSignatureLeavesNeitherCsrNorKey) {
   const int before = plan.Calls("C_Sign");
   Csr();

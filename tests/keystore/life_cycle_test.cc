@@ -70,6 +70,7 @@ TEST_F(LifeCycle, PlanTellsWhatIsReplacedKeptAndRestarted) {
   EXPECT_EQ(Current(), former);
 }
 
+// SPEC C6: all or nothing.
 TEST_F(LifeCycle, SeveralCertificatesAreInstalledTogetherOrNotAtAll) {
   TrustChain();
   Operation first = Next();
@@ -109,6 +110,7 @@ TEST_F(LifeCycle, OneChainInSeveralPartsIsStoredOnce) {
   EXPECT_EQ(state->Now()->TrustEntryCount(), 2u);
 }
 
+// SPEC K2: refused unless it is forced; the audit keeps that.
 TEST_F(LifeCycle, FindingIsOverriddenByNameWithAReasonThatTheAuditKeeps) {
   TrustChain();
   const std::string pem = Signed({{"eku", json::array{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.5"}}});
@@ -125,6 +127,7 @@ TEST_F(LifeCycle, FindingIsOverriddenByNameWithAReasonThatTheAuditKeeps) {
             Severity::kWarning);
 }
 
+// SPEC C6: the former certificate and key stay for a rollback.
 TEST_F(LifeCycle, RollbackGoesBackAndForwardWithTheKeysOfEach) {
   TrustChain();
   EXPECT_EQ(Word(Rollback()), "NOTHING_TO_ROLL_BACK");

@@ -47,6 +47,8 @@ class UploadTest : public ::testing::Test {
   std::string csr = world.AddCsr("tomcat-ECDSA", "c1");
 };
 
+// SPEC C3, C6: the signed certificate finds its CSR by public key, its chain is in the store
+// already.
 TEST_F(UploadTest, CertificateFindsItsCsrByKeyAndItsChainInTheStore) {
   TrustChain();
   world.AddCsr("tomcat-ECDSA", "c2");
@@ -60,6 +62,7 @@ TEST_F(UploadTest, CertificateFindsItsCsrByKeyAndItsChainInTheStore) {
   EXPECT_THAT(plan.additions, IsEmpty());
 }
 
+// SPEC C6: the chain must be there.
 TEST_F(UploadTest, MissingChainIsNamedAndTheRemedyNamesTheStore) {
   const std::string leaf = ca.Sign(csr);
   const Error error = Refused(leaf);
@@ -68,6 +71,8 @@ TEST_F(UploadTest, MissingChainIsNamedAndTheRemedyNamesTheStore) {
   EXPECT_THAT(Refused(leaf + ca.Issuer("intermediate")).remedy, HasSubstr("--with-chain"));
 }
 
+// SPEC C6: a chain in the upload is stored first if asked. ABUSE 50: the root of it is an anchor of
+// the plan.
 TEST_F(UploadTest, ChainOfTheUploadIsStoredOnlyWhenAsked) {
   const std::string bundle = ca.Issuer("root") + ca.Sign(csr) + ca.Issuer("intermediate");
   const UploadItem plan = Planned(bundle, true);
@@ -121,6 +126,7 @@ TEST_F(UploadTest, TwoLeavesAreAmbiguous) {
   EXPECT_EQ(Planned(twice + twice).csr.id, "c1");
 }
 
+// SPEC C6, K2: names, usages, dates and chain are checked, and all that is wrong is said.
 TEST_F(UploadTest, EverythingThatIsWrongIsListedAtOnce) {
   IdentityRequest request;
   request.purpose = "tomcat-ECDSA";
@@ -167,6 +173,7 @@ class TrustUploadTest : public ::testing::Test {
   const std::string root = ca.Issuer("root"), intermediate = ca.Issuer("intermediate");
 };
 
+// SPEC C5a: sorted, each with its description.
 TEST_F(TrustUploadTest, ChainInAnyOrderIsStoredIssuerFirst) {
   const auto plan = Plan({{intermediate, "second", ""}, {root, "first\nline", ""}});
   ASSERT_EQ(Word(plan), "planned");
@@ -177,6 +184,7 @@ TEST_F(TrustUploadTest, ChainInAnyOrderIsStoredIssuerFirst) {
   EXPECT_THAT(plan.value().restarts, ElementsAre("Cisco Intercluster Sync Agent"));
 }
 
+// ABUSE 57: the name of a store is looked up, never a path.
 TEST_F(TrustUploadTest, StoreIsFoundRegardlessOfCase) {
   EXPECT_EQ(
       PlanTrustUpload(world.In(), {"Tomcat-Trust", {{root, "", ""}}, {}, false}).value().store,
@@ -185,6 +193,7 @@ TEST_F(TrustUploadTest, StoreIsFoundRegardlessOfCase) {
             "TRUST_STORE_UNKNOWN");
 }
 
+// SPEC C5a: the same certificate twice is a no-op that says so.
 TEST_F(TrustUploadTest, KnownCertificateIsNoChangeThatSaysSo) {
   world.AddTrust("tomcat-trust", root);
   const auto plan = Plan({{root, "", ""}});
@@ -200,6 +209,7 @@ TEST_F(TrustUploadTest, IntermediateNeedsItsIssuer) {
   EXPECT_EQ(Word(Plan({{ca.Issuer("twin"), "", ""}})), "planned");  // a root that has the same name
 }
 
+// SPEC C5a: the name of the certificate before it.
 TEST_F(TrustUploadTest, PredecessorMustBeTheIssuer) {
   EXPECT_EQ(Word(Plan({{root, "", ""}, {intermediate, "", "Root"}})), "planned");
   const auto wrong = Plan({{root, "", ""}, {intermediate, "", "Rood\x1b[31m"}});
@@ -209,6 +219,7 @@ TEST_F(TrustUploadTest, PredecessorMustBeTheIssuer) {
   EXPECT_EQ(Word(Plan({{intermediate, "", "Root"}})), "planned");
 }
 
+// ABUSE 50: one for which a predecessor is named must not be self-signed.
 TEST_F(TrustUploadTest, RootHasNoPredecessor) {
   EXPECT_EQ(Word(Plan({{root, "", "Root"}})), "PREDECESSOR_OF_ROOT");
 }
@@ -217,6 +228,7 @@ TEST_F(TrustUploadTest, PredecessorOfSeveralCertificatesIsAmbiguous) {
   EXPECT_EQ(Word(Plan({{root + intermediate, "", "Root"}})), "PREDECESSOR_AMBIGUOUS");
 }
 
+// SPEC C5, C6, X2: a self-signed end-entity certificate is trusted as itself. ABUSE 47.
 TEST_F(TrustUploadTest, SelfSignedCertificateOfANodeIsPinned) {
   const auto plan = Plan({{ca.SelfSigned("cucm1.example.com"), "", ""}});
   ASSERT_EQ(Word(plan), "planned");
@@ -224,6 +236,7 @@ TEST_F(TrustUploadTest, SelfSignedCertificateOfANodeIsPinned) {
   EXPECT_THAT(plan.value().restarts, IsEmpty());
 }
 
+// SPEC C5: one that a CA issued is refused unless asked for. ABUSE 47.
 TEST_F(TrustUploadTest, EndEntityOfACaIsTrustedOnlyWhenAskedFor) {
   const std::string leaf = ca.Sign(world.AddCsr("cup-ECDSA"));
   EXPECT_EQ(Word(Plan({{leaf, "", ""}})), "TRUST_ENTRY_NOT_CA");
@@ -236,6 +249,42 @@ TEST_F(TrustUploadTest, ChainIsAllOrNothing) {
   EXPECT_EQ(Word(Plan({{root, "", ""}, {leaf, "", ""}})), "TRUST_ENTRY_NOT_CA");
 }
 
+// SPEC C5a: everything that is wrong with a chain is listed, and nothing of it is stored.
+TEST_F(TrustUploadTest, EveryFaultOfAChainIsListedAtOnce) {
+  const std::string csr = world.AddCsr("cup-ECDSA");
+  const auto ca_with = [&](json::object how, const std::string& name) {
+    how["issuer"] = "root";
+    how["subject"] = name;
+    if (!how.contains("ca")) how["ca"] = true;
+    how["ku"] = json::array{"key_cert_sign", "crl_sign"};
+    how["sans"] = json::array();
+    how["eku"] = json::array();
+    return ca.Sign(csr, std::move(how));
+  };
+  const std::pair<std::string, std::string> faults[] = {
+      {ca_with({{"begin", -30}, {"end", -2}}, "Expired"), "EXPIRED"},
+      {ca_with({{"begin", 2}}, "Future"), "NOT_YET_VALID"},
+      {ca_with({{"key", "rsa-1024"}}, "Weak key"), "KEY_WEAK"},
+      {ca_with({{"digest", "sha1"}}, "Weak hash"), "SIGNATURE_WEAK"},
+      {ca_with({{"ca", false}}, "No CA"), "TRUST_ENTRY_NOT_CA"},
+      {ca.Issuer("unknown") + ca.Issuer("intermediate"), ""},  // whole by itself, with the root
+  };
+  std::vector<TrustUploadPart> parts{{root, "", ""}};
+  for (const auto& [pem, unused] : faults) parts.push_back({pem, "", ""});
+  const auto plan = Plan(parts);
+  ASSERT_FALSE(plan);
+  for (const auto& [pem, word] : faults) {
+    if (word.empty()) continue;
+    const Finding* finding = FindingOf(plan.error().findings, word);
+    ASSERT_NE(finding, nullptr) << word;
+    EXPECT_EQ(finding->severity, Severity::kError) << word;
+    EXPECT_EQ(finding->certificate, x509::ReadCertificates(pem, 1).value().front().fingerprint());
+    EXPECT_EQ(Word(Plan({{root, "", ""}, {pem, "", ""}})), word) << "by itself";
+  }
+  EXPECT_EQ(Word(Plan({{root, "", ""}, {ca.Issuer("intermediate"), "", ""}})), "planned");
+}
+
+// SPEC C5a: a chain has 16 certificates at most. ABUSE 41.
 TEST_F(TrustUploadTest, SixteenCertificatesAtMostInAllFilesTogether) {
   std::vector<std::string> leaves;
   for (int i = 0; i < 17; ++i)

@@ -72,20 +72,20 @@ class PlanWorld {
 
   x509::Certificate AddTrust(const std::string& store, const std::string& pem) {
     const auto certificate = x509::ReadCertificates(pem, 1).value().front();
-    Keep(certificate);
-    auto shards = std::make_shared<TrustStore>();
-    if (snapshot->trust.contains(store)) *shards = *snapshot->trust[store];
     TrustEntryRecord entry;
-    entry.certificate = certificate.fingerprint();
     entry.kind = EntryKindName(x509::ClassifyEntry(certificate, {}).value());
-    auto& shard = (*shards)[certificate.fingerprint().substr(0, 2)];
-    auto entries = shard ? *shard : TrustShard();
-    entries.entries.push_back(entry);
-    std::sort(entries.entries.begin(), entries.entries.end(),
-              [](const auto& a, const auto& b) { return a.certificate < b.certificate; });
-    shard = std::make_shared<TrustShard>(std::move(entries));
-    snapshot->trust[store] = shards;
+    AddEntry(store, certificate, std::move(entry));
     return certificate;
+  }
+
+  // The self-signed certificate that `purpose` made, pinned.
+  void AddPinned(const std::string& store, const x509::Certificate& certificate,
+                 const std::string& purpose) {
+    TrustEntryRecord entry;
+    entry.kind = "pinned";
+    entry.origin = "made here";
+    entry.purpose = purpose;
+    AddEntry(store, certificate, std::move(entry));
   }
 
   // As if this certificate had been uploaded for the CSR `id`.
@@ -107,6 +107,21 @@ class PlanWorld {
   std::shared_ptr<Snapshot> snapshot = std::make_shared<Snapshot>();
 
  private:
+  void AddEntry(const std::string& store, const x509::Certificate& certificate,
+                TrustEntryRecord entry) {
+    Keep(certificate);
+    auto shards = std::make_shared<TrustStore>();
+    if (snapshot->trust.contains(store)) *shards = *snapshot->trust[store];
+    entry.certificate = certificate.fingerprint();
+    auto& shard = (*shards)[certificate.fingerprint().substr(0, 2)];
+    auto entries = shard ? *shard : TrustShard();
+    entries.entries.push_back(std::move(entry));
+    std::sort(entries.entries.begin(), entries.entries.end(),
+              [](const auto& a, const auto& b) { return a.certificate < b.certificate; });
+    shard = std::make_shared<TrustShard>(std::move(entries));
+    snapshot->trust[store] = shards;
+  }
+
   void Keep(const x509::Certificate& certificate) {
     CertificateTable::Editor editor(*snapshot->certificates);
     editor.Put(StoredCertificate::FromRecord(certificate.fingerprint(), RecordOf(certificate)));

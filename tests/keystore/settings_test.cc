@@ -68,6 +68,7 @@ TEST_F(Settings, DamagedRecordCountsAsNone) {
   EXPECT_EQ(SettingValue(world.In(), "rollback-days"), "30");
 }
 
+// SPEC C8: every hosted domain; with the setting on, *.domain in its place.
 TEST_F(Settings, WildcardsReplaceTheHostedDomainsOfFederationCertificatesOnly) {
   Set("xmpp-federation-wildcards", "on");
   EXPECT_THAT(NamesOf("cup-xmpp-s2s-ECDSA"), Contains("DNS:*.chat.example.com"));
@@ -75,6 +76,7 @@ TEST_F(Settings, WildcardsReplaceTheHostedDomainsOfFederationCertificatesOnly) {
   EXPECT_THAT(NamesOf("tomcat-ECDSA"), Not(Contains(HasSubstr("*"))));
 }
 
+// SPEC C8: after a change, what must be regenerated is listed, with its restart.
 TEST_F(Settings, ChangeTellsWhichCertificatesMustBeMadeAnew) {
   IdentityRequest request;
   request.purpose = "cup-xmpp-s2s-ECDSA";
@@ -98,7 +100,25 @@ TEST_F(Settings, ChangeTellsWhichCertificatesMustBeMadeAnew) {
   EXPECT_THAT(UncoveredNames(world.In(), purpose), ElementsAre("*.chat.example.com"));
 }
 
+// SPEC K1: the table is the default and the plan says what of it RFC 8813 forbids; the setting
+// drops both bits, of -ECDSA purposes only.
 TEST_F(Settings, EcKeyUsageWithoutWhatRfc8813Forbids) {
+  const auto noted = [&](const std::string& purpose) {
+    IdentityRequest request;
+    request.purpose = purpose;
+    const KeyPlan csr = PlanCsr(world.In(), request).value();
+    const KeyPlan self_signed = PlanSelfSigned(world.In(), request).value();
+    const Finding* finding = FindingOf(csr.findings, "EC_KEY_ENCIPHERMENT");
+    EXPECT_EQ(finding != nullptr,
+              FindingOf(self_signed.findings, "EC_KEY_ENCIPHERMENT") != nullptr);
+    if (finding != nullptr) {
+      EXPECT_EQ(finding->severity, Severity::kInfo);
+      EXPECT_THAT(finding->text, HasSubstr("signet setting set ec-key-usage rfc8813"));
+    }
+    return finding != nullptr;
+  };
+  EXPECT_TRUE(noted("tomcat-ECDSA"));
+  EXPECT_FALSE(noted("tomcat"));
   const auto asks = [&](const std::string& purpose, x509::KeyUsage bit) {
     IdentityRequest request;
     request.purpose = purpose;
@@ -111,6 +131,7 @@ TEST_F(Settings, EcKeyUsageWithoutWhatRfc8813Forbids) {
   EXPECT_FALSE(asks("tomcat-ECDSA", x509::KeyUsage::kDataEncipherment));
   EXPECT_TRUE(asks("tomcat-ECDSA", x509::KeyUsage::kDigitalSignature));
   EXPECT_TRUE(asks("tomcat", x509::KeyUsage::kKeyEncipherment));
+  EXPECT_FALSE(noted("tomcat-ECDSA"));
 }
 
 TEST_F(Settings, PlanOfACertificateRestsOnTheSettingsItUsed) {

@@ -17,6 +17,7 @@ AddressPolicy Policy(const std::vector<std::string>& allow, const std::vector<st
   return policy ? std::move(policy).value() : AddressPolicy();
 }
 
+// ABUSE 102, 103.
 TEST(AddressPolicy, PlacesThatAreNeverAnotherServerAreRefused) {
   for (const char* text : {"127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "169.254.169.254",
                            "169.254.0.1", "224.0.0.1", "239.255.255.255", "240.0.0.1",
@@ -30,6 +31,7 @@ TEST(AddressPolicy, PlacesThatAreNeverAnotherServerAreRefused) {
   }
 }
 
+// ABUSE 102.
 TEST(AddressPolicy, AnIpv6FormOfARefusedAddressIsRefused) {
   for (const char* text :
        {"::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1", "::ffff:0:127.0.0.1",
@@ -70,6 +72,7 @@ TEST(AddressPolicy, ADeniedPrefixIsNamedInTheRemedy) {
   EXPECT_THAT(status.error().remedy, HasSubstr("fd00:1::/32 out of '[outgoing] deny'"));
 }
 
+// ABUSE 102.
 TEST(AddressPolicy, OwnEndpointsAreRefusedWhateverIsAllowed) {
   AddressPolicy policy = Policy({"127.0.0.1/32", "0.0.0.0/32", "::1", "::"}, {});
   policy.AddOwn({Address("127.0.0.1"), 8443});

@@ -144,6 +144,7 @@ TEST_F(Files, SyncsReportTheirFailure) {
   EXPECT_EQ(injected.seen, 1);
 }
 
+// ABUSE 106.
 TEST_F(Files, SymbolicLinksAreRefused) {
   ASSERT_TRUE(files_->WriteAtomic(Path("target"), "secret", 0600));
   std::filesystem::create_symlink(Path("target"), Path("link"));
@@ -158,6 +159,7 @@ TEST_F(Files, SymbolicLinksAreRefused) {
   EXPECT_EQ(CheckOwnFile(*files_, Path("link"), false).error().word, "UNSAFE_FILE");
 }
 
+// ABUSE 106.
 TEST_F(Files, PipesSocketsAndDirectoriesAreRefusedWithoutWaiting) {
   ASSERT_EQ(::mkfifo(Path("fifo").c_str(), 0600), 0);
   sockaddr_un address{};
@@ -200,6 +202,7 @@ TEST_F(Files, AbsentFilesAreNotFoundButMayBeRemoved) {
   EXPECT_FALSE(files_->MakeDirectory(Path("x/y"), 0700));
 }
 
+// ABUSE 106.
 TEST_F(Files, FilesThatOthersMayChangeOrReadAreUnsafe) {
   const auto verdict = [&](mode_t mode, bool secret) {
     EXPECT_EQ(::chmod(Path("a").c_str(), mode), 0);

@@ -33,6 +33,7 @@ TEST(ParseHostPort, InternationalNamesBecomeALabels) {
   EXPECT_EQ(Parsed("a\xE2\x80\xAE.example"), "HOST_INVALID");  // right-to-left override
 }
 
+// ABUSE 102.
 TEST(ParseHostPort, Ipv4InOtherFormsIsRefused) {
   for (const char* text : {"2130706433", "0x7f.1", "0x7f000001", "010.0.0.1", "127.1", "127.0.0.1.",
                            "127.0.0", "0177.0.0.1", "127.0.0.0x1", "256.0.0.1", "1.2.3.4.5", "0x",

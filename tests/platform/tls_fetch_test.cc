@@ -254,6 +254,7 @@ TEST_F(TlsFetch, ASilentNameServerDoesNotOutlastTheLimit) {
   EXPECT_EQ(Word(FetchTls(request)), "HOST_NOT_FOUND");
 }
 
+// ABUSE 102: checked after resolution.
 TEST_F(TlsFetch, LoopbackIsRefusedByDefaultByAddressAndByName) {
   const Peer peer("tls", Ec().Files());
   for (const std::string host :
@@ -312,6 +313,7 @@ TEST_F(TlsFetch, AFailedHandshakeHasItsReason) {
   EXPECT_EQ(Word(Fetch("tls-garbage")), "HANDSHAKE_FAILED");
 }
 
+// ABUSE 104.
 TEST_F(TlsFetch, APeerThatNeverAnswersOrDripsTimesOut) {
   for (const char* mode : {"silent", "drip-slow"}) {
     const SteadyTime begin = std::chrono::steady_clock::now();
@@ -329,6 +331,7 @@ TEST_F(TlsFetch, OneOctetAtATimeIsFineWithinTheLimit) {
   EXPECT_THAT(fetched.chain, ElementsAre(Ec().Der()));
 }
 
+// ABUSE 104.
 TEST_F(TlsFetch, APeerWithoutEndIsCutOff) {
   for (const char* mode : {"endless-certificate", "endless-messages", "endless-list"}) {
     const TlsFetched fetched = Fetch(mode);
@@ -338,6 +341,7 @@ TEST_F(TlsFetch, APeerWithoutEndIsCutOff) {
   }
 }
 
+// ABUSE 104.
 TEST_F(TlsFetch, AChainHas32CertificatesAtMost) {
   const std::string one = ReadWhole(Ec().certificate);
   std::string chain;

@@ -11,6 +11,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "platform/json.h"
 
@@ -60,8 +62,26 @@ class TestCa {
     if (key != nullptr) *key = Text(made, "key");
     return Text(made, "pem");
   }
+  // `size` CAs, each cross-signed by each other: the root, which is the last one's, then all of
+  // them in an order in which each issuer comes before what it issued. "mesh" is an issuer from
+  // then on.
+  std::vector<std::string> Mesh(int size) {
+    const json::object made = Ask({{"do", "mesh"}, {"size", size}});
+    std::vector<std::string> all = {Text(made, "root")};
+    for (std::string& pem : Texts(made)) all.push_back(std::move(pem));
+    return all;
+  }
+  // `size` CAs below each other, the root first.
+  std::vector<std::string> Deep(int size) { return Texts(Ask({{"do", "deep"}, {"size", size}})); }
 
  private:
+  static std::vector<std::string> Texts(const json::object& object) {
+    std::vector<std::string> texts;
+    const json::value* list = object.if_contains("certificates");
+    if (list == nullptr) return texts;
+    for (const json::value& text : list->as_array()) texts.emplace_back(text.as_string());
+    return texts;
+  }
   static std::string Text(const json::object& object, const std::string& name) {
     const json::value* value = object.if_contains(name);
     if (value == nullptr || !value->is_string()) {

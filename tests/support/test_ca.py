@@ -3,6 +3,9 @@
 
   {"do": "chain"}                 -> {"root": PEM, "intermediate": PEM, …}: the certificates of every issuer below
   {"do": "sign", "csr": PEM, …}   -> {"pem": PEM, "der": base64}
+  {"do": "mesh", "size": N}       -> {"root": PEM, "certificates": [PEM, …]}: N CAs, each cross-signed by each other, those
+                                     of the root's own first; the root is the last one's, "mesh" is an issuer from then on
+  {"do": "deep", "size": N}       -> {"certificates": [PEM, …]}: N CAs, each issued by the one before it, the root first
 
 "sign" copies the request's subject, names and usages, and changes what it is asked to:
   issuer    one of ISSUERS (default "intermediate")
@@ -233,6 +236,38 @@ def self_signed(wish):
     return {"pem": cert.public_bytes(issue.PEM).decode(), "key": key_pem.decode()}
 
 
+def authority(title, public, issuer_name, issuer_key):
+    issuer = issue.make(issue.name(issuer_name), issuer_key.public_key(), None, issuer_key, ca=True)
+    return issue.make(issue.name(title), public, issuer, issuer_key, ca=True, begin=days(-1), end=days(365))
+
+
+def pem(certificate):
+    return certificate.public_bytes(issue.PEM).decode()
+
+
+def mesh(known, size):
+    titles = ["Mesh %d" % i for i in range(size)]
+    keys = [issue.new_key() for _ in titles]
+    pairs = [(i, j) for j in reversed(range(size)) for i in range(size) if i != j]
+    known["mesh"] = Issuer("Mesh 0")
+    known["mesh"].key = keys[0]
+    known["mesh"].cert = authority(titles[0], keys[0].public_key(), titles[-1], keys[-1])
+    root = issue.make(issue.name(titles[-1]), keys[-1].public_key(), None, keys[-1], ca=True, begin=days(-1),
+                      end=days(365))
+    return {"root": pem(root),
+            "certificates": [pem(authority(titles[i], keys[i].public_key(), titles[j], keys[j])) for i, j in pairs]}
+
+
+def deep(size):
+    key = issue.new_key()
+    chain = [issue.make(issue.name("Deep 0"), key.public_key(), None, key, ca=True, begin=days(-1), end=days(365))]
+    for i in range(1, size):
+        below = issue.new_key()
+        chain.append(authority("Deep %d" % i, below.public_key(), "Deep %d" % (i - 1), key))
+        key = below
+    return {"certificates": [pem(certificate) for certificate in chain]}
+
+
 def main():
     known = issuers()
     for line in sys.stdin:
@@ -241,6 +276,10 @@ def main():
             answer = {title: issuer.pem() for title, issuer in known.items()}
         elif wish["do"] == "self-signed":
             answer = self_signed(wish)
+        elif wish["do"] == "mesh":
+            answer = mesh(known, wish["size"])
+        elif wish["do"] == "deep":
+            answer = deep(wish["size"])
         else:
             answer = sign(known, wish)
         print(json.dumps(answer), flush=True)

@@ -27,6 +27,7 @@ std::string WordOf(std::string_view upload, std::size_t most = 20000) {
   return bundle ? "accepted" : bundle.error().word;
 }
 
+// SPEC C5a: each good certificate is taken, each other reported.
 TEST(ReadBundle, TakesTheGoodAndReportsTheBadWithTheirPlace) {
   const std::string bad = "-----BEGIN CERTIFICATE-----\n" + Base64Encode(Der("ber-long-length")) +
                           "\n-----END CERTIFICATE-----\n";
@@ -169,6 +170,7 @@ TEST(ReadBundle, Abuse29APrivateKeyAnywhereRefusesTheWhole) {
   EXPECT_EQ(WordOf(leaf + Block("CERTIFICATE", many + key)), "PRIVATE_KEY_IN_UPLOAD");
 }
 
+// SPEC C5a: up to 20,000. ABUSE 34, 41: refused above the cap.
 TEST(ReadBundle, Abuse34And41IsRefusedAboveTheCapWhateverIsInside) {
   const std::string garbage = Block("CERTIFICATE", "garbage");
   std::string text;

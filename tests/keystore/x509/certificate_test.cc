@@ -66,11 +66,13 @@ TEST(CertificateFields, SerialsAreHexWithoutLeadingZeros) {
   EXPECT_EQ(Cert("serial-21").fields().serial.size(), 42u);
 }
 
+// ABUSE 9.
 TEST(CertificateParser, Abuse9RefusesNotAfterBeforeNotBefore) {
   EXPECT_EQ(Refusal("inverted"), "CERTIFICATE_MALFORMED");
   EXPECT_EQ(Refusal("time-offset"), "CERTIFICATE_MALFORMED");
 }
 
+// ABUSE 12: nothing is computed.
 TEST(CertificateParser, Abuse12RefusesGiantRsaBeforeArithmetic) {
   const std::string der = Der("rsa-16384");
   const auto begin = std::chrono::steady_clock::now();
@@ -79,10 +81,12 @@ TEST(CertificateParser, Abuse12RefusesGiantRsaBeforeArithmetic) {
   EXPECT_EQ(Refusal("rsa-huge-exponent"), "KEY_UNSUPPORTED");
 }
 
+// ABUSE 13.
 TEST(CertificateParser, Abuse13RefusesExplicitCurveParameters) {
   EXPECT_EQ(Refusal("ec-explicit"), "KEY_UNSUPPORTED");
 }
 
+// ABUSE 14.
 TEST(CertificateParser, Abuse14RefusesPointsThatAreNone) {
   EXPECT_EQ(Refusal("ec-off-curve"), "KEY_UNSUPPORTED");
   EXPECT_EQ(Refusal("ec-infinity"), "KEY_UNSUPPORTED");
@@ -94,28 +98,34 @@ TEST(CertificateParser, Abuse14ComparesCompressedPointsAsKeys) {
   EXPECT_EQ(Cert("ec-compressed").fields().key.ski, Cert("ec-plain").fields().key.ski);
 }
 
+// ABUSE 15.
 TEST(CertificateParser, Abuse15RefusesUnknownKeyAlgorithms) {
   EXPECT_EQ(Refusal("key-unknown"), "KEY_UNSUPPORTED");
 }
 
+// ABUSE 16.
 TEST(CertificateParser, Abuse16RefusesAbsurdSerials) {
   EXPECT_EQ(Refusal("serial-65"), "CERTIFICATE_MALFORMED");
 }
 
+// ABUSE 18.
 TEST(CertificateParser, Abuse18RefusesDuplicateExtensions) {
   EXPECT_EQ(Refusal("duplicate-extension"), "CERTIFICATE_MALFORMED");
 }
 
+// ABUSE 26.
 TEST(CertificateParser, Abuse26RefusesExtensionsBeforeVersion3) {
   EXPECT_EQ(Refusal("version-2-extensions"), "CERTIFICATE_MALFORMED");
   EXPECT_EQ(Refusal("version-9"), "CERTIFICATE_MALFORMED");
 }
 
+// ABUSE 27.
 TEST(CertificateParser, Abuse27RefusesDifferentInnerAndOuterAlgorithm) {
   EXPECT_EQ(Refusal("algorithm-mismatch"), "CERTIFICATE_MALFORMED");
 }
 
 class NotDer : public testing::TestWithParam<const char*> {};
+// ABUSE 28.
 TEST_P(NotDer, Abuse28IsRefused) { EXPECT_EQ(Refusal(GetParam()), "CERTIFICATE_MALFORMED"); }
 INSTANTIATE_TEST_SUITE_P(CertificateParser, NotDer,
                          testing::Values("trailing", "ber-indefinite", "ber-long-length",
@@ -139,6 +149,7 @@ TEST(CertificateParser, FlippedOctetsDoNoHarm) {
   }
 }
 
+// ABUSE 35.
 TEST(CertificateParser, Abuse35BoundsAndEscapesNames) {
   EXPECT_EQ(Refusal("subject-1000-rdns"), "TOO_MANY_NAMES");
   EXPECT_LE(Cert("subject-32768").fields().subject.size(), 2100u);
@@ -156,6 +167,7 @@ TEST(CertificateParser, Abuse35BoundsAndEscapesNames) {
   EXPECT_EQ(Cert("san-nul").fields().sans.front(), "DNS:a.example.com\\x00.evil");
 }
 
+// ABUSE 36.
 TEST(CertificateParser, Abuse36BoundsTheNumberOfNames) {
   EXPECT_EQ(Cert("san-100").fields().sans.size(), 100u);
   EXPECT_EQ(Refusal("san-101"), "TOO_MANY_NAMES");
@@ -189,6 +201,7 @@ TEST(RequestParser, ReadsRequestsOfOpenSsl) {
   EXPECT_FALSE(request.value().ca);
 }
 
+// ABUSE 69.
 TEST(RequestParser, Abuse69DropsAndListsWhatIsNotHonoured) {
   EXPECT_THAT(ParseRequest(ReadTestFile("request.der")).value().dropped,
               testing::UnorderedElementsAre("challengePassword", "unstructuredName",

@@ -18,12 +18,14 @@ TEST(VerifyPath, BuildsTheChainFromTrustAndExtra) {
   EXPECT_EQ(verdict.path[3], Cert("root"));
 }
 
+// ABUSE 5.
 TEST(VerifyPath, Abuse5RefusesFlippedSignatures) {
   const ChainVerdict verdict = Verify("flipped", Trust({"root"}, kMiddles));
   EXPECT_FALSE(verdict.accepted());
   EXPECT_EQ(SeverityOf(verdict.findings, "SIGNATURE_INVALID"), "error");
 }
 
+// ABUSE 6.
 TEST(VerifyPath, Abuse6NamesTheMissingIssuer) {
   const ChainVerdict verdict = Verify("leaf", Trust({"root"}, {"int2"}));
   EXPECT_FALSE(verdict.accepted());
@@ -38,6 +40,7 @@ TEST(VerifyPath, UntrustedRootsInExtraEndNoPath) {
   EXPECT_EQ(SeverityOf(verdict.findings, "CHAIN_INCOMPLETE"), "error");
 }
 
+// ABUSE 7, 8.
 TEST(VerifyPath, Abuse7And8RefuseExpiredAndFutureOnes) {
   EXPECT_EQ(SeverityOf(Verify("expired", Trust({"root"}, kMiddles)).findings, "EXPIRED"), "error");
   EXPECT_EQ(SeverityOf(Verify("future", Trust({"root"}, kMiddles)).findings, "NOT_YET_VALID"),
@@ -61,6 +64,7 @@ TEST(VerifyPath, Abuse21ChecksTheExtendedUsageOfTheWholePath) {
             "error");
 }
 
+// ABUSE 25, 55.
 TEST(VerifyPath, Abuse25And55EnforceNameConstraints) {
   EXPECT_TRUE(Verify("nc-inside", Trust({"root"}, {"nc"})).accepted());
   EXPECT_EQ(SeverityOf(Verify("nc-outside", Trust({"root"}, {"nc"})).findings,
@@ -71,6 +75,7 @@ TEST(VerifyPath, Abuse25And55EnforceNameConstraints) {
             "error");
 }
 
+// ABUSE 42.
 TEST(VerifyPath, Abuse42EndsInMeshesOfCrossSignedCas) {
   std::vector<std::string> mesh;
   for (int i = 0; i < 9; ++i) {
@@ -93,12 +98,14 @@ TEST(VerifyPath, Abuse42EndsInLoops) {
   EXPECT_EQ(SeverityOf(Verify("mesh-leaf", loop).findings, "CHAIN_INCOMPLETE"), "error");
 }
 
+// ABUSE 43.
 TEST(VerifyPath, Abuse43BoundsTheWorkOfNameConstraints) {
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_TRUE(Verify("nc-many-leaf", Trust({"root"}, {"nc-many"})).accepted());
   EXPECT_LT(std::chrono::steady_clock::now() - begin, std::chrono::seconds(5));
 }
 
+// ABUSE 44.
 TEST(VerifyPath, Abuse44TriesAllCertificatesOfOneName) {
   const ChainVerdict verdict =
       Verify("leaf", Trust({"root-twin", "root"}, {"int1-by-twin", "int1", "int2"}));
@@ -106,6 +113,7 @@ TEST(VerifyPath, Abuse44TriesAllCertificatesOfOneName) {
   EXPECT_TRUE(Verify("leaf", Trust({"root"}, {"int1-by-twin", "int1", "int2"})).accepted());
 }
 
+// ABUSE 44.
 TEST(VerifyPath, Abuse44FindsTheIssuerByKeyIdAmongManyOfItsName) {
   const auto crowd = ReadCertificates(ReadTestFile("crowd.pem"), 100).value();
   ASSERT_GT(crowd.size(), kMaxCandidates);
@@ -124,6 +132,7 @@ TEST(BestCandidates, PutsThoseOfTheKeyIdFirstAndEndsAtTheCap) {
   EXPECT_FALSE(HasKeyId(Cert("no-key-ids"), ""));
 }
 
+// ABUSE 45.
 TEST(VerifyPath, Abuse45TakesNoKeyIdForASignature) {
   const ChainVerdict verdict = Verify("leaf", Trust({"root-fraud-ski"}, kMiddles));
   EXPECT_FALSE(verdict.accepted());
@@ -131,6 +140,7 @@ TEST(VerifyPath, Abuse45TakesNoKeyIdForASignature) {
   EXPECT_TRUE(Verify("leaf", Trust({"root-fraud-ski", "root"}, kMiddles)).accepted());
 }
 
+// ABUSE 47.
 TEST(VerifyPath, Abuse47RefusesIssuersThatAreNoCaAndLongPaths) {
   EXPECT_EQ(
       SeverityOf(Verify("under-leaf", Trust({"root"}, {"int1", "int2", "leaf-issuer"})).findings,
@@ -142,10 +152,12 @@ TEST(VerifyPath, Abuse47RefusesIssuersThatAreNoCaAndLongPaths) {
       "error");
 }
 
+// ABUSE 48.
 TEST(VerifyPath, Abuse48ChecksTheSelfSignatureOfAnchors) {
   EXPECT_FALSE(Verify("leaf", Trust({"root-bad-signature"}, kMiddles)).accepted());
 }
 
+// ABUSE 54; more of it in the suites of tools/chain_check_test.cc.
 TEST(VerifyPath, Abuse54EnforcesExplicitPolicies) {
   EXPECT_EQ(
       SeverityOf(Verify("policy-leaf", Trust({"root"}, {"policy-ca"})).findings, "POLICY_INVALID"),
@@ -179,6 +191,7 @@ std::vector<std::string> Order(const CaChain& chain) {
 }
 using Names = std::vector<std::string>;
 
+// SPEC C5a: chain mode sorts what it gets. ABUSE 49.
 TEST(CheckCaChain, Abuse49SortsDropsDuplicatesAndReportsUnrelated) {
   const CaChain chain =
       CheckCaChain(Certs({"int2", "root", "mesh-root", "int1", "int2"}), Trust({}), MidTerm());
@@ -195,6 +208,7 @@ TEST(CheckCaChain, TakesTheIssuerFromTrust) {
   EXPECT_FALSE(HasErrors(CheckCaChain(Certs({"root"}), Trust({}), MidTerm()).findings));
 }
 
+// SPEC C5a.
 TEST(CheckCaChain, RefusesABrokenLink) {
   EXPECT_EQ(SeverityOf(CheckCaChain(Certs({"int2", "int1"}), Trust({}), MidTerm()).findings,
                        "CHAIN_INCOMPLETE"),
@@ -206,6 +220,7 @@ TEST(CheckCaChain, RefusesABrokenLink) {
       HasErrors(CheckCaChain(Certs({"root-twin", "int1", "int2"}), Trust({}), MidTerm()).findings));
 }
 
+// ABUSE 41.
 TEST(CheckCaChain, Abuse41RefusesDeepChainsBeforeVerifying) {
   const auto deep = ReadCertificates(ReadTestFile("deep.pem"), 100).value();
   const CaChain chain = CheckCaChain(deep, Trust({}), MidTerm());
@@ -221,6 +236,8 @@ TEST(CheckCaChain, Abuse42EndsInLoops) {
 }
 
 class BadRoots : public testing::TestWithParam<std::pair<const char*, const char*>> {};
+// SPEC C5a: an anchor is refused for CA:TRUE missing, a bad self-signature, its dates or a weak
+// key. ABUSE 46, 47, 48.
 TEST_P(BadRoots, Abuse46To48AreRefused) {
   const CaChain chain = CheckCaChain(Certs({GetParam().first}), Trust({}), MidTerm());
   EXPECT_EQ(SeverityOf(chain.findings, GetParam().second), "error") << Describe(chain.findings);
@@ -233,6 +250,7 @@ INSTANTIATE_TEST_SUITE_P(CheckCaChain, BadRoots,
                                          std::pair{"root-no-basic", "BASIC_CONSTRAINTS_MISSING"},
                                          std::pair{"root-bad-signature", "SIGNATURE_INVALID"}));
 
+// SPEC C5a: real roots are like that.
 TEST(CheckCaChain, OnlyWarnsOfTheOdditiesOfRoots) {
   for (const char* file : {"root-sha1", "root-odd"}) {
     const CaChain chain = CheckCaChain(Certs({file}), Trust({}), MidTerm());
@@ -241,6 +259,7 @@ TEST(CheckCaChain, OnlyWarnsOfTheOdditiesOfRoots) {
   }
 }
 
+// ABUSE 47.
 TEST(CheckCaChain, Abuse47RefusesAPathLengthThatIsExceeded) {
   const CaChain chain = CheckCaChain(Certs({"root", "int1", "int2", "int3"}), Trust({}), MidTerm());
   EXPECT_EQ(SeverityOf(chain.findings, "PATH_LENGTH_EXCEEDED"), "error")
@@ -252,6 +271,7 @@ std::string KindOf(const std::string& file, std::optional<EntryKind> asked = std
   return kind ? std::string(EntryKindName(kind.value())) : kind.error().word;
 }
 
+// SPEC C5: the four kinds. ABUSE 47.
 TEST(ClassifyEntry, Abuse47ACertificateDeterminesItsKind) {
   EXPECT_EQ(KindOf("root"), "anchor");
   EXPECT_EQ(KindOf("int1"), "intermediate");

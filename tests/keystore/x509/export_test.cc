@@ -152,6 +152,7 @@ TEST(ToPkcs12TrustStore, TakesAllRootsOfTheOperatingSystem) {
   EXPECT_EQ(Count(listed.out, "trustedCertEntry"), roots.size()) << listed.err;
 }
 
+// ABUSE 57.
 TEST(ToPkcs12TrustStore, AliasesComeFromAnAllowList) {
   EXPECT_EQ(StoreWord("a"), "accepted");
   EXPECT_EQ(StoreWord(std::string(64, 'A')), "accepted");
@@ -192,6 +193,7 @@ TEST(ToHashedDirectory, OpenSslFindsTheIssuersInIt) {
   EXPECT_EQ(verify(), 0);
 }
 
+// ABUSE 57: names of files are digests.
 TEST(ToHashedDirectory, NamesFilesAsRehashDoes) {
   std::vector<Certificate> certificates = SystemRoots();
   // Subjects in odd string types and spellings; two with one name; one that is there twice.

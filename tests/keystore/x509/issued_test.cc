@@ -28,12 +28,14 @@ TEST(CompareIssued, FindsNothingInWhatWasAsked) {
   EXPECT_FALSE(HasErrors(Compare(AskedByLeaf()))) << Describe(Compare(AskedByLeaf()));
 }
 
+// ABUSE 1.
 TEST(CompareIssued, Abuse1RefusesAnotherKey) {
   RequestFields request = AskedByLeaf();
   request.key = Cert("rsa-2048").fields().key;
   EXPECT_EQ(SeverityOf(Compare(request), "KEY_MISMATCH"), "error");
 }
 
+// SPEC K2: each bit lost is reported, by the severity of the row. ABUSE 20.
 TEST(CompareIssued, Abuse20ReportsLostKeyUsageByTheRow) {
   RequestFields request = AskedByLeaf();
   request.key_usage[3] = true;
@@ -43,6 +45,7 @@ TEST(CompareIssued, Abuse20ReportsLostKeyUsageByTheRow) {
   EXPECT_EQ(SeverityOf(Compare(request, profile), "KEY_USAGE_LOST_dataEncipherment"), "info");
 }
 
+// SPEC K2: a bit added is an error where the table marks it N, else information.
 TEST(CompareIssued, Abuse20ReportsAddedKeyUsageByTheRow) {
   RequestFields request = AskedByLeaf();
   request.key_usage[2] = false;
@@ -52,6 +55,7 @@ TEST(CompareIssued, Abuse20ReportsAddedKeyUsageByTheRow) {
   EXPECT_EQ(SeverityOf(Compare(request, profile), "KEY_USAGE_ADDED_keyEncipherment"), "error");
 }
 
+// SPEC K2: clientAuth lost has its own explanation. ABUSE 21.
 TEST(CompareIssued, Abuse21ReportsExtendedUsageByTheRow) {
   RequestFields request = AskedByLeaf("eku-code");
   request.extended = {"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"};
@@ -66,6 +70,7 @@ TEST(CompareIssued, Abuse21ReportsExtendedUsageByTheRow) {
   EXPECT_EQ(SeverityOf(any, "NOT_A_CA"), "error");
 }
 
+// SPEC C6: a missing name is an error, an extra one a warning. ABUSE 22.
 TEST(CompareIssued, Abuse22ComparesNamesAsSets) {
   RequestFields request = AskedByLeaf();
   request.sans = {"DNS:A.example.com"};
@@ -79,6 +84,7 @@ TEST(CompareIssued, Abuse22ComparesNamesAsSets) {
       << Describe(findings);
 }
 
+// ABUSE 24.
 TEST(CompareIssued, Abuse24ShowsHowTheSubjectWasAltered) {
   RequestFields request = AskedByLeaf();
   request.subject = "CN=a.example.com,O=Other";
@@ -88,6 +94,7 @@ TEST(CompareIssued, Abuse24ShowsHowTheSubjectWasAltered) {
   EXPECT_NE(Describe(findings).find("O=Other"), std::string::npos);
 }
 
+// ABUSE 19.
 TEST(CompareIssued, Abuse19TakesACaOnlyWhereTheProfileIsOne) {
   RequestFields request = AskedByLeaf("int2");
   request.ca = true;

@@ -92,6 +92,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"root-odd", kAnchor, "CA_WITHOUT_KEY_CERT_SIGN", "warning"},
                     Case{"root-odd", kMiddle, "CA_WITHOUT_KEY_CERT_SIGN", "error"},
                     Case{"root-odd", kAnchor, "KEY_ID_MISSING", "warning"}));
+// ABUSE 56.
 INSTANTIATE_TEST_SUITE_P(Abuse56Pss, LintSays,
                          testing::Values(Case{"pss-odd", kEnd, "SIGNATURE_WEAK", "error"},
                                          Case{"pss-good", kEnd, "SIGNATURE_WEAK", ""}));
@@ -106,6 +107,7 @@ TEST(Lint, HasNothingToSayOfGoodCertificates) {
   EXPECT_EQ(Describe(Lint(Cert("rsa-2048"), kEnd)), "");
 }
 
+// ABUSE 11.
 TEST(Lint, Abuse11NamesEachWeaknessOfAKey) {
   const std::string fermat = Describe(Lint(Cert("rsa-fermat"), kEnd));
   EXPECT_NE(fermat.find("close to each other"), std::string::npos) << fermat;

@@ -25,6 +25,7 @@ TEST(ParseGeneralName, TakesHostsAddressesMailAndUris) {
   EXPECT_EQ(Parsed("URI:https://[2001:db8::1]:8443/x?y"), "URI:https://[2001:db8::1]:8443/x?y");
 }
 
+// ABUSE 59.
 TEST(ParseGeneralName, Abuse59RefusesTheTextsOfOpenSslsConfiguration) {
   for (const char* text :
        {"DNS:a,IP:127.0.0.1", "DNS:a.example.com,DNS:b.example.com", "email:copy",
@@ -34,6 +35,7 @@ TEST(ParseGeneralName, Abuse59RefusesTheTextsOfOpenSslsConfiguration) {
   }
 }
 
+// ABUSE 60.
 TEST(ParseGeneralName, Abuse60RefusesWhatIsNoHostName) {
   for (const std::string& text : {"DNS:bank.com\0.evil"s,
                                   "DNS:host.example.com."s,
@@ -68,6 +70,7 @@ TEST(ParseGeneralName, Abuse60WritesOtherScriptsAsALabels) {
   EXPECT_EQ(Parsed("DNS:p\u0430ypal.com").substr(0, 8), "DNS:xn--");
 }
 
+// ABUSE 61.
 TEST(ParseGeneralName, Abuse61RefusesAddressesThatCanBeReadTwoWays) {
   for (const char* text :
        {"DNS:192.0.2.1", "DNS:1.2.3", "IP:010.0.0.1", "IP:1.2.3", "IP:fe80::1%eth0",
@@ -77,6 +80,7 @@ TEST(ParseGeneralName, Abuse61RefusesAddressesThatCanBeReadTwoWays) {
   EXPECT_EQ(Parsed("IP:0:0:0:0:0:0:0:1"), "IP:::1");
 }
 
+// ABUSE 62.
 TEST(ParseGeneralName, Abuse62RefusesOddMailAndUris) {
   for (const char* text : {"email:a@b@example.com",
                            "email:@example.com",
@@ -107,6 +111,7 @@ TEST(ParseHostName, TakesNoWildcard) {
   EXPECT_FALSE(ParseHostName("*.example.com"));
 }
 
+// ABUSE 58.
 TEST(CheckSubject, Abuse58RefusesControlCharactersOnly) {
   Subject subject;
   subject.common_name = "O'Neil, \"Bob\" /CN=admin + x";

@@ -20,6 +20,7 @@ TEST(ReadCertificates, TakesPemDerAndPkcs7) {
 }
 
 class PrivateKeys : public testing::TestWithParam<const char*> {};
+// SPEC C1: a private key is refused in whatever form. ABUSE 29.
 TEST_P(PrivateKeys, Abuse29AreRefusedInAnyForm) {
   const std::string key = ReadTestFile(GetParam());
   auto read = ReadCertificates(key, 16);
@@ -52,6 +53,7 @@ TEST(ReadCertificates, Abuse29FindsAPrivateKeyWhereverItHides) {
   EXPECT_EQ(WordOf("This is no private key.\n" + leaf), "accepted");
 }
 
+// ABUSE 30.
 TEST(ReadCertificates, Abuse30RefusesOtherBlocksByName) {
   const auto refuses = [](const std::string& file, const std::string& label) {
     auto read = ReadCertificates(ReadTestFile("leaf.pem") + ReadTestFile(file), 16);
@@ -72,6 +74,7 @@ TEST(ReadCertificates, Abuse31TakesWhiteSpaceAndExplanations) {
   EXPECT_EQ(WordOf("subject=CN = x\n\n" + windows + "\n# end\n" + windows), "accepted");
 }
 
+// ABUSE 31.
 TEST(ReadCertificates, Abuse31RefusesDamagedBlocks) {
   const std::string leaf = ReadTestFile("leaf.pem");
   const std::string body = leaf.substr(28, leaf.size() - 28 - 26);
@@ -89,6 +92,7 @@ TEST(ReadCertificates, Abuse31RefusesDamagedBlocks) {
   }
 }
 
+// ABUSE 32.
 TEST(ReadCertificates, Abuse32RefusesBareAndUrlBase64) {
   EXPECT_EQ(WordOf(Base64Encode(Der("leaf"))), "PEM_MALFORMED");
   std::string url = Base64Encode(Der("leaf"));
@@ -97,10 +101,12 @@ TEST(ReadCertificates, Abuse32RefusesBareAndUrlBase64) {
             "PEM_MALFORMED");
 }
 
+// ABUSE 33.
 TEST(ReadCertificates, Abuse33RefusesPkcs12WithoutDerivingAKey) {
   EXPECT_EQ(WordOf(ReadTestFile("bundle.p12")), "PRIVATE_KEY_IN_UPLOAD");
 }
 
+// ABUSE 34, 41.
 TEST(ReadCertificates, Abuse34And41BoundTheNumber) {
   EXPECT_EQ(WordOf(ReadTestFile("three.p7b"), 2), "TOO_MANY_CERTIFICATES");
   EXPECT_EQ(WordOf(ReadTestFile("deep.pem"), 16), "TOO_MANY_CERTIFICATES");

@@ -1,0 +1,156 @@
+// The import tool at servers that begin in the clear, each the real program of a Debian package
+// with a configuration of its own: slapd, prosody (clients and servers), aiosmtpd.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "tests/e2e/invariants.h"
+#include "tests/platform/tls_peer.h"
+#include "tests/support/appliance.h"
+#include "tests/support/certificate_authority.h"
+
+namespace signet::testing {
+namespace {
+
+class StartTlsImport : public ::testing::Test {
+ protected:
+  void SetUp() override { appliance_.StartAndWait(); }
+
+  std::string Path(const std::string& name) const { return folder_ / name; }
+
+  // Starts a server and waits until somebody listens on the port.
+  void Run(const std::vector<std::string>& command, std::uint16_t port) {
+    server_ = std::make_unique<Server>(command, "");
+    const std::string probe = "</dev/tcp/127.0.0.1/" + std::to_string(port);
+    EXPECT_TRUE(Eventually(
+        [&] {
+          return RunProgram({"bash", "-c", probe}).code == 0;
+        },
+        Seconds(20)))
+        << command.front();
+  }
+  std::uint16_t RunSlapd(bool tls = true) {
+    const std::uint16_t port = FreePort();
+    WriteWhole(Path("slapd.conf"), "pidfile " + Path("slapd.pid") + "\n" +
+                                       (tls ? "TLSCertificateFile " + own_.certificate +
+                                                  "\nTLSCertificateKeyFile " + own_.key + "\n"
+                                            : ""));
+    Run({"/usr/sbin/slapd", "-d", "0", "-h", "ldap://127.0.0.1:" + std::to_string(port), "-f",
+         Path("slapd.conf")},
+        port);
+    return port;
+  }
+  // The ports of clients and of servers.
+  std::pair<std::uint16_t, std::uint16_t> RunProsody(bool tls = true) {
+    const std::uint16_t clients = FreePort(), servers = FreePort();
+    std::filesystem::create_directories(Path("data"));
+    WriteWhole(Path("prosody.cfg.lua"),
+               "daemonize = false\nrun_as_root = true\nlog = { warn = '*console' }\n"
+               "pidfile = '" +
+                   Path("prosody.pid") + "'\ndata_path = '" + Path("data") +
+                   "'\nmodules_enabled = { 'saslauth'" + (tls ? ", 'tls'" : "") +
+                   " }\ninterfaces = { '127.0.0.1' }\nc2s_ports = { " + std::to_string(clients) +
+                   " }\ns2s_ports = { " + std::to_string(servers) + " }\ncertificates = '" +
+                   folder_.path() + "'\nssl = { certificate = '" + own_.certificate + "', key = '" +
+                   own_.key + "' }\nVirtualHost 'localhost'\n");
+    Run({"/usr/bin/prosody", "--config", Path("prosody.cfg.lua"), "-F"}, servers);
+    return {clients, servers};
+  }
+  std::uint16_t RunSmtp(bool tls = true) {
+    const std::uint16_t port = FreePort();
+    std::vector<std::string> command = {"/usr/bin/python3",
+                                        "-B",
+                                        "-m",
+                                        "aiosmtpd",
+                                        "-n",
+                                        "-l",
+                                        "127.0.0.1:" + std::to_string(port)};
+    if (tls) command.insert(command.end(), {"--tlscert", own_.certificate, "--tlskey", own_.key});
+    Run(command, port);
+    return port;
+  }
+
+  Outcome Fetch(std::uint16_t port, const std::string& protocol) {
+    std::vector<std::string> command = {
+        "import",        "fetch",      "cup-trust", "localhost:" + std::to_string(port),
+        "--fingerprint", fingerprint_, "--yes"};
+    if (!protocol.empty()) command.insert(command.end(), {"--starttls", protocol});
+    const auto start = std::chrono::steady_clock::now();
+    Outcome outcome = appliance_.Cli(command);
+    EXPECT_LT(Seconds(std::chrono::steady_clock::now() - start), Seconds(8));
+    return outcome;
+  }
+  // The server's own certificate is stored as a pinned entry.
+  void ExpectImported(std::uint16_t port, const std::string& protocol) {
+    const Outcome done = Fetch(port, protocol);
+    EXPECT_EQ(done.code, 0) << protocol << done.err;
+    const json::object entry{{"store", "cup-trust"}, {"id", fingerprint_}};
+    EXPECT_EQ(appliance_.Rpc("trust.show", entry).Text("kind"), "pinned") << protocol;
+  }
+  void ExpectRefused(std::uint16_t port, const std::string& protocol, const std::string& words) {
+    const std::size_t before = appliance_.List("trust.list").size();
+    const Outcome refused = Fetch(port, protocol);
+    EXPECT_NE(refused.code, 0) << protocol;
+    const std::size_t at = refused.err.rfind('(', refused.err.find("\n  remedy"));
+    const std::string word = refused.err.substr(at + 1, refused.err.find(')', at) - at - 1);
+    EXPECT_NE((" " + words + " ").find(" " + word + " "), std::string::npos) << refused.err;
+    EXPECT_NE(refused.err.find("remedy: "), std::string::npos) << refused.err;
+    EXPECT_EQ(appliance_.List("trust.list").size(), before);
+  }
+
+  ScratchFolder folder_;
+  const Pair own_ = MakePair(
+      folder_ / "localhost", kRsaKey,
+      {"-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"});
+  const std::string fingerprint_ = Fingerprint(ReadWhole(own_.certificate));
+  Appliance appliance_;
+  std::unique_ptr<Server> server_;
+};
+
+// SPEC X1: from a directory server.
+TEST_F(StartTlsImport, SlapdShowsItsCertificateAfterTheExtendedOperation) {
+  const std::uint16_t port = RunSlapd();
+  ExpectImported(port, "ldap");
+  ExpectRefused(port, "xmpp", "STARTTLS_REFUSED");
+  ExpectRefused(port, "", "NO_TLS");
+}
+
+TEST_F(StartTlsImport, SlapdWithoutACertificateRefuses) {
+  ExpectRefused(RunSlapd(false), "ldap", "STARTTLS_REFUSED");
+}
+
+// SPEC X1: from an XMPP server, where its clients come in.
+TEST_F(StartTlsImport, ProsodyShowsItsCertificateToClients) {
+  const auto [clients, servers] = RunProsody();
+  ExpectImported(clients, "xmpp");
+  ExpectRefused(clients, "ldap", "STARTTLS_REFUSED");
+  ExpectRefused(clients, "", "NO_TLS");
+}
+
+// SPEC X1: and where other servers do.
+TEST_F(StartTlsImport, ProsodyShowsItsCertificateToServers) {
+  const auto [clients, servers] = RunProsody();
+  ExpectImported(servers, "xmpp-server");
+  ExpectRefused(servers, "ldap", "STARTTLS_REFUSED");
+}
+
+TEST_F(StartTlsImport, ProsodyWithoutTlsRefuses) {
+  const auto [clients, servers] = RunProsody(false);
+  ExpectRefused(clients, "xmpp", "STARTTLS_REFUSED");
+  ExpectRefused(servers, "xmpp-server", "STARTTLS_REFUSED");
+}
+
+// SPEC X1: from a mail server.
+TEST_F(StartTlsImport, MailServerShowsItsCertificate) {
+  const std::uint16_t port = RunSmtp();
+  ExpectImported(port, "smtp");
+  ExpectRefused(port, "xmpp", "STARTTLS_REFUSED");
+  ExpectRefused(port, "", "NO_TLS");
+}
+
+TEST_F(StartTlsImport, MailServerWithoutTlsRefuses) {
+  ExpectRefused(RunSmtp(false), "smtp", "STARTTLS_REFUSED");
+}
+
+}  // namespace
+}  // namespace signet::testing
