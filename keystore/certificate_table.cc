@@ -20,9 +20,7 @@ std::uint64_t LeadingDigits(std::string_view hex) {
   return id;
 }
 
-std::string IdText(const std::string& name_der) {
-  return Sha256Hex(name_der).substr(0, kIdDigits);
-}
+std::string IdText(const std::string& name_der) { return Sha256Hex(name_der).substr(0, kIdDigits); }
 
 std::optional<x509::Certificate> Read(std::string_view der) {
   auto parsed = x509::Certificate::FromDer(der);
@@ -71,7 +69,7 @@ std::shared_ptr<const StoredCertificate> StoredCertificate::FromRecord(
   }
   auto row = std::make_shared<StoredCertificate>(Private());
   const std::array<std::string_view, kDer + 1> parts{
-      fingerprint,   record.subject, record.issuer,    record.common_name,
+      fingerprint,   record.subject, record.issuer, record.common_name,
       record.serial, record.key,     der.value()};
   std::size_t size = 0;
   for (const std::string_view part : parts) size += part.size();
@@ -103,8 +101,8 @@ std::optional<x509::Certificate> StoredCertificate::Parse() const { return Read(
 
 std::size_t CertificateTable::ShardOf(std::string_view fingerprint) {
   std::size_t shard = 0;
-  std::from_chars(fingerprint.data(), fingerprint.data() + std::min<std::size_t>(fingerprint.size(), 2),
-                  shard, 16);
+  std::from_chars(fingerprint.data(),
+                  fingerprint.data() + std::min<std::size_t>(fingerprint.size(), 2), shard, 16);
   return shard;
 }
 

@@ -1,5 +1,5 @@
-// The certificates of the store in memory: found by fingerprint and by subject, none parsed before it
-// is needed. Immutable; an edited copy shares what it did not change.
+// The certificates of the store in memory: found by fingerprint and by subject, none parsed before
+// it is needed. Immutable; an edited copy shares what it did not change.
 #pragma once
 
 #include <array>
@@ -58,7 +58,7 @@ class StoredCertificate {
   enum Part : std::uint8_t { kFingerprint, kSubject, kIssuer, kCommonName, kSerial, kKey, kDer };
   std::string_view Text(Part part) const;
 
-  std::string block_;                       // all parts, one behind the other: one piece of memory
+  std::string block_;  // all parts, one behind the other: one piece of memory
   std::array<std::uint32_t, kDer + 1> ends_{};  // of the parts in it
   WallTime not_before_{}, not_after_{};
   NameId subject_id_ = 0, issuer_id_ = 0;

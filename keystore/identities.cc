@@ -1,8 +1,8 @@
 #include "keystore/identities.h"
 
-#include "hsm/key_text.h"
 #include "hsm/token.h"
 #include "keystore/refusal.h"
+#include "keystore/succession.h"
 #include "keystore/trust_writer.h"
 #include "keystore/x509/lint.h"
 #include "keystore/x509/pem.h"
@@ -10,54 +10,6 @@
 #include "platform/failpoint.h"
 
 namespace signet::keystore {
-
-namespace {
-
-// Labels name the operation, whose journal row therefore names the key before it exists.
-std::string LabelFor(const std::string& purpose, const std::string& operation) {
-  return purpose + "-" + operation;
-}
-
-KeyRecord RecordOf(const hsm::GeneratedKey& key, hsm::KeyPolicy policy) {
-  KeyRecord record;
-  record.id = key.id;
-  record.label = key.label;
-  record.spec = hsm::ToString(key.spec);
-  record.policy = hsm::ToString(policy);
-  record.spki = Base64Encode(key.spki);
-  return record;
-}
-
-// `next` becomes the purpose's current version, what was current stays for a rollback; the key of
-// the one before that is over and goes to `destroy`.
-void InstallCurrent(const Snapshot& snapshot, const Layout& layout, const std::string& purpose,
-                    IdentityVersion next, Transaction& transaction,
-                    std::vector<std::string>& destroy) {
-  IdentityRecord identity;
-  identity.purpose = purpose;
-  Revision modified = 0;
-  if (const auto row = snapshot.identities.find(purpose); row != snapshot.identities.end()) {
-    identity = row->second.value;
-    modified = row->second.modified;
-  }
-  if (identity.previous &&
-      (!identity.current || identity.previous->key.id != identity.current->key.id) &&
-      identity.previous->key.id != next.key.id) {
-    destroy.push_back(identity.previous->key.id);
-  }
-  identity.previous = std::move(identity.current);
-  identity.current = std::move(next);
-  transaction.Expect(layout.Identity(purpose), modified);
-  transaction.Put(layout.Identity(purpose), json::serialize(ToJson(identity)));
-}
-
-}  // namespace
-
-struct Identities::NewKey {
-  KeyRecord record;
-  std::string spki;
-  hsm::EvpPkeyPtr evp;
-};
 
 Identities::Identities(const Catalogue& catalogue, const NodeNames& names, State& state,
                        Committer& committer, hsm::Token& token, const Clock& clock)
@@ -69,31 +21,6 @@ Identities::Identities(const Catalogue& catalogue, const NodeNames& names, State
       clock_(clock) {}
 
 PlanInput Identities::Input() const { return {catalogue_, names_, state_.Now(), clock_.Now()}; }
-
-Error Identities::Abandon(Operation& operation, const std::string& key_id, Error error) {
-  if (operation.leave_for_recovery) return error;
-  if (auto destroyed = token_.Destroy(key_id); !destroyed) operation.leave_for_recovery = true;
-  return error;
-}
-
-Result<Identities::NewKey> Identities::MakeKey(Operation& operation, const KeyPlan& plan) {
-  SIGNET_TRY(Findings rehearsal,
-             rehearsal_.Run(plan.content, plan.validity ? &*plan.validity : nullptr, plan.spec));
-  const std::string label = LabelFor(plan.purpose->name, operation.id);
-  auto generated = token_.Generate(label, plan.spec, plan.policy);
-  if (!generated) {
-    // A token that fails may keep what it half made; recovery finds it by the journal's id.
-    if (generated.error().kind == Kind::kTokenFailed && !token_.DestroyLabelled(label))
-      operation.leave_for_recovery = true;
-    return std::move(generated).error();
-  }
-  const hsm::GeneratedKey key = std::move(generated).value();
-  Failpoint("key.generated");
-  // What it signs is verified before it leaves, which is its proof.
-  auto evp = token_.Evp(key.id, hsm::Proof::kByCaller);
-  if (!evp) return Abandon(operation, key.id, std::move(evp).error());
-  return NewKey{RecordOf(key, plan.policy), key.spki, std::move(evp).value()};
-}
 
 void Identities::DestroyAfterCommit(Operation& operation, const std::vector<std::string>& keys,
                                     Findings& findings) {
@@ -107,118 +34,6 @@ void Identities::DestroyAfterCommit(Operation& operation, const std::vector<std:
     }
     Failpoint("key.destroyed");
   }
-}
-
-Result<ChangeResult> Identities::GenerateSelfSigned(Operation& operation,
-                                                    const IdentityRequest& request) {
-  SIGNET_TRY(KeyPlan plan, PlanSelfSigned(Input(), request));
-  SIGNET_TRY(CheckPlan(plan, request.plan));
-  SIGNET_TRY(NewKey key, MakeKey(operation, plan));
-  auto build = [&]() -> Result<x509::Certificate> {
-    SIGNET_TRY(std::string der,
-               x509::BuildSelfSigned(plan.content, *plan.validity, key.spki, key.evp.get()));
-    SIGNET_TRY(x509::Certificate certificate, x509::Certificate::FromDer(der));
-    Findings findings = x509::LintProfile(certificate, plan.content.profile);
-    if (HasErrors(findings)) return Refusal("the certificate that was built", std::move(findings));
-    return certificate;
-  };
-  auto certificate = build();
-  if (!certificate) return Abandon(operation, key.record.id, std::move(certificate).error());
-  Failpoint("certificate.signed");
-  auto result = CommitSelfSigned(operation, plan, key.record, certificate.value());
-  if (!result) return Abandon(operation, key.record.id, std::move(result).error());
-  return result;
-}
-
-Result<ChangeResult> Identities::CommitSelfSigned(Operation& operation, const KeyPlan& plan,
-                                                  const KeyRecord& key,
-                                                  const x509::Certificate& certificate) {
-  const auto snapshot = state_.Now();
-  const Layout& layout = state_.layout();
-  const Purpose& purpose = *plan.purpose;
-  Transaction transaction;
-  plan.ExpectReads(transaction);
-  OperationRecord record;
-  record.method = "certificate.generate";
-
-  IdentityVersion version;
-  version.certificate = certificate.fingerprint();
-  version.key = key;
-  version.distribution = plan.distribution;
-  version.since = clock_.Now();
-  version.operation = operation.id;
-  InstallCurrent(*snapshot, layout, purpose.name, std::move(version), transaction, record.destroy);
-  if (purpose.trust_store.empty()) {
-    PutCertificate(transaction, layout, certificate);
-  } else {
-    TrustWriter trust(*snapshot, layout, operation.id, clock_.Now());
-    trust.Add(purpose.trust_store,
-              {certificate, x509::EntryKind::kPinned, purpose.name + " of " + names_.node},
-              "made here", purpose.name);
-    trust.WriteTo(transaction);
-  }
-
-  ChangeResult result;
-  result.changed = true;
-  result.operation = operation.id;
-  result.restarts = plan.restarts;
-  result.findings = plan.findings;
-  result.fingerprint = certificate.fingerprint();
-  result.pem = certificate.ToPem();
-  record.detail = purpose.name + " self-signed " + certificate.fingerprint();
-  record.result = ToJson(result);
-  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
-  Failpoint("store.committed");
-  operation.detail = record.detail;
-  installed_(purpose);
-  DestroyAfterCommit(operation, record.destroy, result.findings);
-  return result;
-}
-
-Result<ChangeResult> Identities::GenerateCsr(Operation& operation, const IdentityRequest& request) {
-  SIGNET_TRY(KeyPlan plan, PlanCsr(Input(), request));
-  SIGNET_TRY(CheckPlan(plan, request.plan));
-  SIGNET_TRY(NewKey key, MakeKey(operation, plan));
-  auto build = [&]() -> Result<std::string> {
-    SIGNET_TRY(std::string der, x509::BuildRequest(plan.content, key.spki, key.evp.get()));
-    SIGNET_TRY(x509::RequestFields fields, x509::ParseRequest(der));
-    Findings findings = x509::LintRequest(fields, plan.content.profile);
-    if (HasErrors(findings)) return Refusal("the CSR that was built", std::move(findings));
-    return der;
-  };
-  auto der = build();
-  if (!der) return Abandon(operation, key.record.id, std::move(der).error());
-  Failpoint("csr.signed");
-
-  CsrRecord csr;
-  csr.id = operation.id;
-  csr.purpose = plan.purpose->name;
-  csr.distribution = plan.distribution;
-  csr.created = clock_.Now();
-  csr.hash = hsm::ToString(plan.content.hash);
-  csr.key = key.record;
-  csr.der = Base64Encode(der.value());
-  ChangeResult result;
-  result.changed = true;
-  result.operation = operation.id;
-  result.findings = plan.findings;
-  result.csr = csr.id;
-  result.pem = x509::RequestToPem(der.value());
-  OperationRecord record;
-  record.method = "csr.generate";
-  record.detail = csr.purpose + " CSR " + csr.id;
-  record.result = ToJson(result);
-  Transaction transaction;
-  plan.ExpectReads(transaction);
-  const std::string record_key = state_.layout().Csr(csr.id);
-  transaction.Expect(record_key, 0);
-  transaction.Put(record_key, json::serialize(ToJson(csr)));
-  if (auto committed = committer_.Commit(operation, std::move(transaction), record); !committed) {
-    return Abandon(operation, key.record.id, std::move(committed).error());
-  }
-  Failpoint("store.committed");
-  operation.detail = record.detail;
-  return result;
 }
 
 // An identity must have its key: proved now, not believed.
@@ -370,6 +185,11 @@ Result<PlanReport> Identities::ProposeSelfSigned(const IdentityRequest& request)
 
 Result<PlanReport> Identities::ProposeCsr(const IdentityRequest& request) const {
   SIGNET_TRY(const KeyPlan plan, PlanCsr(Input(), request));
+  return ReportOf(plan);
+}
+
+Result<PlanReport> Identities::ProposeRegeneration(const std::vector<std::string>& purposes) const {
+  SIGNET_TRY(const RegenerationPlan plan, PlanRegeneration(Input(), purposes));
   return ReportOf(plan);
 }
 

@@ -27,6 +27,8 @@ class Token;
 
 namespace signet::keystore {
 
+class TrustWriter;
+
 // What the daemon's own TLS listener presents.
 struct TlsMaterial {
   std::vector<std::string> chain;    // DER, leaf first, without the anchor
@@ -71,6 +73,9 @@ class Identities {
   Result<ChangeResult> GenerateCsr(Operation& operation, const IdentityRequest& request);
   // `wanted` is the hash of the plan to carry out (PLAN_STALE when it is another one), here and
   // below; a request for a key has it among its fields.
+  // PlanRegeneration: all of them or none.
+  Result<ChangeResult> Regenerate(Operation& operation, const std::vector<std::string>& purposes,
+                                  const std::optional<std::string>& wanted);
   Result<ChangeResult> Upload(Operation& operation, const UploadRequest& request,
                               const std::optional<std::string>& wanted);
   Result<ChangeResult> Rollback(Operation& operation, const std::string& purpose,
@@ -85,6 +90,7 @@ class Identities {
   // What each would do now. Any thread.
   Result<PlanReport> ProposeSelfSigned(const IdentityRequest& request) const;
   Result<PlanReport> ProposeCsr(const IdentityRequest& request) const;
+  Result<PlanReport> ProposeRegeneration(const std::vector<std::string>& purposes) const;
   Result<PlanReport> ProposeUpload(const UploadRequest& request) const;
   Result<PlanReport> ProposeRollback(const std::string& purpose, const Overrides& overrides) const;
 
@@ -110,15 +116,27 @@ class Identities {
 
  private:
   struct NewKey;
+  struct Made;
   Status ProveKey(const Purpose& purpose, const KeyRecord& key);
   Result<NewKey> MakeKey(Operation& operation, const KeyPlan& plan);
+  Result<Made> Make(Operation& operation, const KeyPlan& plan);
+  // All of `plans`, committed together, which hold to what `whole` read. `several`: the answer
+  // lists what was made.
+  Result<ChangeResult> Generate(Operation& operation, const std::string& method, const Plan& whole,
+                                const std::vector<KeyPlan>& plans, bool several);
+  Result<ChangeResult> CommitMade(Operation& operation, const std::string& method,
+                                  const Plan& whole, const std::vector<Made>& made, bool several);
+  void Install(const Operation& operation, const Made& made, const Snapshot& snapshot,
+               TrustWriter& trust, Transaction& transaction, OperationRecord& record,
+               MadeItem& item);
+  void AddCsr(const std::string& id, const Made& made, Transaction& transaction,
+              OperationRecord& record, MadeItem& item);
   // After a failure: the fresh key goes, or the operation is left for recovery.
   Error Abandon(Operation& operation, const std::string& key_id, Error error);
+  Error Abandon(Operation& operation, const std::vector<Made>& made, Error error);
   // After a commit: keys whose time is over.
   void DestroyAfterCommit(Operation& operation, const std::vector<std::string>& keys,
                           Findings& findings);
-  Result<ChangeResult> CommitSelfSigned(Operation& operation, const KeyPlan& plan,
-                                        const KeyRecord& key, const x509::Certificate& certificate);
 
   const Catalogue& catalogue_;
   const NodeNames& names_;

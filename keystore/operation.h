@@ -20,18 +20,28 @@ struct Operation {
   bool leave_for_recovery = false;
 };
 
+// One of several identities that a change made.
+struct MadeItem {
+  std::string purpose;
+  std::optional<std::string> csr;          // id, where it must be signed first
+  std::optional<std::string> fingerprint;  // of the certificate now in place
+  std::string pem;                         // of the CSR or certificate
+};
+BOOST_DESCRIBE_STRUCT(MadeItem, (), (purpose, csr, fingerprint, pem))
+
 struct ChangeResult {
   bool changed = false;
   std::string operation;
   std::vector<std::string> restarts;  // services that must restart for it
   Findings findings;
-  std::optional<std::string> csr;          // id, where one was made
-  std::optional<std::string> pem;          // of the CSR or certificate that was made
-  std::optional<std::string> fingerprint;  // of the certificate now in place
-  std::vector<std::string> stored;         // fingerprints of trust entries stored
+  std::optional<std::string> csr;             // id, where one was made
+  std::optional<std::string> pem;             // of the CSR or certificate that was made
+  std::optional<std::string> fingerprint;     // of the certificate now in place
+  std::vector<std::string> stored;            // fingerprints of trust entries stored
+  std::optional<std::vector<MadeItem>> made;  // where it may be several
 };
 BOOST_DESCRIBE_STRUCT(ChangeResult, (),
-                      (changed, operation, restarts, findings, csr, pem, fingerprint, stored))
+                      (changed, operation, restarts, findings, csr, pem, fingerprint, stored, made))
 
 // One step of a plan, for people and for the hash: "install certificate", a node (or the cluster),
 // what it is about.

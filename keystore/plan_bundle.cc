@@ -16,7 +16,7 @@ struct Numbered {
   std::vector<std::size_t> numbers;  // of the certificates, from 1
   std::vector<std::string> descriptions;
   std::unordered_map<std::string, std::size_t> places;  // in these three, by fingerprint
-  std::map<std::size_t, std::string> not_taken;  // reason by number
+  std::map<std::size_t, std::string> not_taken;         // reason by number
   std::size_t count = 0;
 };
 
@@ -50,9 +50,8 @@ Status ReadPart(const TrustUploadPart& part, Numbered& out) {
 }
 
 std::string ReasonOf(const Findings& findings) {
-  const auto error = std::find_if(findings.begin(), findings.end(), [](const Finding& f) {
-    return f.severity == Severity::kError;
-  });
+  const auto error = std::find_if(findings.begin(), findings.end(),
+                                  [](const Finding& f) { return f.severity == Severity::kError; });
   return error == findings.end() ? "no reason is known" : error->text + " (" + error->id + ")";
 }
 
@@ -87,8 +86,8 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   for (const TrustUploadPart& part : request.parts) {
     SIGNET_TRY(ReadPart(part, upload));
   }
-  x509::CheckedBundle checked = x509::CheckBundle(
-      upload.certificates, request.as, Snapshot::View(in.snapshot, plan.store), in.now);
+  x509::CheckedBundle checked = x509::CheckBundle(upload.certificates, request.as,
+                                                  Snapshot::View(in.snapshot, plan.store), in.now);
   for (const auto& rejected : checked.rejected) {
     upload.not_taken[upload.numbers[rejected.index]] =
         "'" + upload.certificates[rejected.index].fields().subject +
@@ -118,11 +117,10 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   }
   plan.findings = NotTaken(upload);
   if (there > 0) {
-    plan.findings.push_back(
-        {Severity::kInfo, "ALREADY_THERE",
-         std::to_string(there) + " of " + std::to_string(upload.count) + " certificates are in " +
-             plan.store + " already",
-         ""});
+    plan.findings.push_back({Severity::kInfo, "ALREADY_THERE",
+                             std::to_string(there) + " of " + std::to_string(upload.count) +
+                                 " certificates are in " + plan.store + " already",
+                             ""});
   }
   if (!checked.duplicates.empty()) {
     plan.findings.push_back({Severity::kInfo, "DUPLICATE",

@@ -230,4 +230,64 @@ Result<KeyPlan> PlanCsr(const PlanInput& in, const IdentityRequest& request) {
   return plan;
 }
 
+namespace {
+
+Result<KeyPlan> PlanAnew(const PlanInput& in, const Purpose& purpose) {
+  IdentityRequest request;
+  request.purpose = purpose.name;
+  const IdentityVersion* current = in.snapshot->Current(purpose.name);
+  if (current == nullptr) return PlanSelfSigned(in, request);
+  request.key = current->key.spec;
+  if (current->chain.empty()) return PlanSelfSigned(in, request);
+  request.distribution = current->distribution;
+  SIGNET_TRY(KeyPlan plan, PlanCsr(in, request));
+  ReadIdentity(in, purpose.name, plan);
+  return plan;
+}
+
+void Join(RegenerationPlan& all, const KeyPlan& one) {
+  all.steps.insert(all.steps.end(), one.steps.begin(), one.steps.end());
+  all.findings.insert(all.findings.end(), one.findings.begin(), one.findings.end());
+  if (one.replaces) all.replaces = (all.replaces ? *all.replaces + ", " : "") + *one.replaces;
+  const auto join = [](std::vector<std::string>& to, const std::vector<std::string>& from) {
+    for (const std::string& name : from) {
+      if (std::find(to.begin(), to.end(), name) == to.end()) to.push_back(name);
+    }
+  };
+  join(all.restarts, one.restarts);
+  join(all.nodes, one.nodes);
+  all.reads.insert(one.reads.begin(), one.reads.end());
+}
+
+}  // namespace
+
+Result<RegenerationPlan> PlanRegeneration(const PlanInput& in,
+                                          const std::vector<std::string>& purposes) {
+  RegenerationPlan plan;
+  std::vector<const Purpose*> wanted;
+  for (const std::string& name : purposes) {
+    SIGNET_TRY(const Purpose* purpose, FindPurpose(in.catalogue, name));
+    if (std::find(wanted.begin(), wanted.end(), purpose) != wanted.end()) {
+      return MakeError(Kind::kUsage, "PURPOSE_TWICE", purpose->name + " is named twice",
+                       "Name each purpose once.");
+    }
+    wanted.push_back(purpose);
+  }
+  if (purposes.empty()) {
+    for (const Purpose& purpose : in.catalogue.purposes) {
+      if (purpose.publisher_only && !in.names.publisher) continue;
+      ReadIdentity(in, purpose.name, plan);
+      if (!UncoveredNames(in, purpose).empty()) wanted.push_back(&purpose);
+    }
+    ReadSetting(in, kHostedDomains, plan);
+    ReadSetting(in, kFederationWildcards, plan);
+  }
+  for (const Purpose* purpose : wanted) {
+    SIGNET_TRY(KeyPlan one, PlanAnew(in, *purpose));
+    Join(plan, one);
+    plan.keys.push_back(std::move(one));
+  }
+  return plan;
+}
+
 }  // namespace signet::keystore

@@ -35,4 +35,14 @@ Result<KeyPlan> PlanSelfSigned(const PlanInput& in, const IdentityRequest& reque
 Result<KeyPlan> PlanCsr(const PlanInput& in, const IdentityRequest& request);
 inline constexpr std::size_t kMaxPendingCsrs = 1200;
 
+// New certificates for several purposes (SPEC C8): self-signed where the present one is, else a
+// CSR, with the present key's kind and distribution.
+struct RegenerationPlan : Plan {
+  std::vector<KeyPlan> keys;
+};
+// Of `purposes`, or, when it is empty, of all whose certificate lacks names that it should have
+// (UncoveredNames); no keys when there is none. Errors of the plans above; kUsage PURPOSE_TWICE.
+Result<RegenerationPlan> PlanRegeneration(const PlanInput& in,
+                                          const std::vector<std::string>& purposes);
+
 }  // namespace signet::keystore

@@ -32,9 +32,9 @@ struct KeyRecord : LenientRecord {
 };
 BOOST_DESCRIBE_STRUCT(KeyRecord, (LenientRecord), (id, label, spec, policy, spki))
 
-// Immutable: its key is its fingerprint. Beside the certificate lies what lists, filters and look-ups
-// ask for, so that nothing is parsed at start; a record without it (`subject_id` empty) is read
-// from its certificate.
+// Immutable: its key is its fingerprint. Beside the certificate lies what lists, filters and
+// look-ups ask for, so that nothing is parsed at start; a record without it (`subject_id` empty) is
+// read from its certificate.
 struct CertificateRecord : LenientRecord {
   std::string der;  // base64
   std::string subject, issuer, common_name, serial, key;

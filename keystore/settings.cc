@@ -178,9 +178,8 @@ Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
     if (missing.empty()) continue;
     plan.findings.push_back({Severity::kWarning, "REGENERATE",
                              "the certificate of " + purpose.name + " does not name " + missing +
-                                 ": 'signet csr generate " + purpose.name +
-                                 "', or 'signet certificate generate " + purpose.name +
-                                 "' for a self-signed one",
+                                 ": 'signet certificate regenerate --dry-run' shows what is to be "
+                                 "done, for all of them at once",
                              in.snapshot->Current(purpose.name)->certificate});
     AddRestarts(purpose.on_certificate, plan);
   }

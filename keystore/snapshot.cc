@@ -11,7 +11,7 @@ namespace signet::keystore {
 namespace {
 
 constexpr Duration kLoadLimit = std::chrono::seconds(30);
-constexpr std::size_t kLoadedAtOnce = 500;   // records, so that their text is in memory only briefly
+constexpr std::size_t kLoadedAtOnce = 500;  // records, so that their text is in memory only briefly
 constexpr std::size_t kMaxRowsOfName = 1000;  // looked at for one name, of all stores
 
 // The part of `key` behind `prefix`, if it lies under it.
@@ -173,9 +173,8 @@ const TrustEntryRecord* Snapshot::TrustEntry(const std::string& store,
   return found && IsSeen(*entry) ? &*entry : nullptr;
 }
 
-void Snapshot::EachTrustEntry(
-    const std::string& store, const std::string& after,
-    const std::function<bool(const TrustEntryRecord&)>& visit) const {
+void Snapshot::EachTrustEntry(const std::string& store, const std::string& after,
+                              const std::function<bool(const TrustEntryRecord&)>& visit) const {
   const auto shards = trust.find(store);
   if (shards == trust.end()) return;
   for (auto at = shards->second->lower_bound(after.substr(0, 2)); at != shards->second->end();
@@ -192,8 +191,7 @@ void Snapshot::EachTrustEntry(
 const Versioned<TombstoneRecord>* Snapshot::Tombstone(const std::string& store,
                                                       const std::string& fingerprint) const {
   const auto row = tombstones.find(store + "/" + fingerprint);
-  const bool in_force =
-      row != tombstones.end() && TrustEntry(store, fingerprint) == nullptr;
+  const bool in_force = row != tombstones.end() && TrustEntry(store, fingerprint) == nullptr;
   return in_force ? &row->second : nullptr;
 }
 
@@ -244,7 +242,8 @@ Result<std::unique_ptr<State>> State::Open(Store& store, Layout layout) {
     const std::string after = page.records.empty() ? "" : page.records.back().key;
     SIGNET_TRY(page, store.List(Layout::Root(), after, kLoadedAtOnce, kLoadLimit));
     if (after.empty()) begin = page.revision;
-    for (const Record& record : page.records) builder.Put(record.key, record.value, record.modified);
+    for (const Record& record : page.records)
+      builder.Put(record.key, record.value, record.modified);
   } while (page.more);
   state->snapshot_ = builder.Take(begin);
   ReturnFreedMemory();

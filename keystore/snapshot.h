@@ -40,7 +40,7 @@ struct Snapshot {
   std::map<std::string, Versioned<PendingRecord>> pending;         // by operation
   // By "store/fingerprint"; out of force where the entry is there again.
   std::map<std::string, Versioned<TombstoneRecord>> tombstones;
-  std::map<std::string, Versioned<SettingRecord>> settings;        // by name
+  std::map<std::string, Versioned<SettingRecord>> settings;  // by name
 
   const IdentityVersion* Current(const std::string& purpose) const;
   const x509::Certificate* Certificate(const std::string& fingerprint) const;

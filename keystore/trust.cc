@@ -65,8 +65,8 @@ Result<ChangeResult> Trust::Store(Operation& operation, const std::string& metho
     stored = std::move(finished).error();
   }
   if (auto undone = Undo(operation.id); !undone) {
-    Log(LogLevel::kError, "operation " + operation.id +
-                              " could not be taken back yet: " + undone.error().ToString());
+    Log(LogLevel::kError,
+        "operation " + operation.id + " could not be taken back yet: " + undone.error().ToString());
     operation.leave_for_recovery = true;
   }
   return std::move(stored).error();

@@ -38,9 +38,9 @@ class TrustWriter {
   const Layout& layout_;
   const std::string operation_;
   WallTime now_;
-  std::map<std::string, TrustShard> shards_;                 // by record key
-  std::map<std::string, x509::Certificate> certificates_;    // by fingerprint
-  std::map<std::string, TombstoneRecord> tombstones_;        // by record key
+  std::map<std::string, TrustShard> shards_;               // by record key
+  std::map<std::string, x509::Certificate> certificates_;  // by fingerprint
+  std::map<std::string, TombstoneRecord> tombstones_;      // by record key
 };
 
 // The record of a certificate; immutable, so it needs no compare.

@@ -1,7 +1,7 @@
 #include "platform/json.h"
 
-#include <boost/json/basic_parser_impl.hpp>
 #include <algorithm>
+#include <boost/json/basic_parser_impl.hpp>
 #include <cmath>
 #include <set>
 

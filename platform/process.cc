@@ -1,8 +1,8 @@
 #include "platform/process.h"
 
+#include <malloc.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <malloc.h>
 #include <unistd.h>
 
 #include <array>

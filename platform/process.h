@@ -19,8 +19,8 @@ void ClearDangerousEnvironment();
 // The machine's node name as gethostname has it; "localhost" when there is none.
 std::string HostName();
 
-// Gives memory that was freed back to the system, which the allocator keeps otherwise: after work of
-// a hundred times the usual size.
+// Gives memory that was freed back to the system, which the allocator keeps otherwise: after work
+// of a hundred times the usual size.
 void ReturnFreedMemory();
 
 }  // namespace signet

@@ -23,8 +23,8 @@ struct HttpRequest {
   std::string target, host, content_type, origin, idempotency_key;
   int version = 11;
   bool has_host = false;
-  bool has_body = false;  // one is announced
-  std::uint64_t announced = 0;    // its Content-Length; 0 where there is none
+  bool has_body = false;        // one is announced
+  std::uint64_t announced = 0;  // its Content-Length; 0 where there is none
   bool expects_continue = false;
   bool keep_alive = true;
   WipedString body;

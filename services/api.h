@@ -140,6 +140,11 @@ struct UploadRequest : Forcible {
 };
 BOOST_DESCRIBE_STRUCT(UploadRequest, (Forcible), (purpose, pem, uploads, with_chain))
 
+struct RegenerateRequest : Plannable {
+  std::optional<std::vector<std::string>> purposes;  // all that lack names, when absent
+};
+BOOST_DESCRIBE_STRUCT(RegenerateRequest, (Plannable), (purposes))
+
 struct RollbackRequest : Forcible {
   std::string purpose;
 };

@@ -276,6 +276,24 @@ boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeRollback(
   co_return co_await RunOn(changes_, std::move(job), context.limit);
 }
 
+boost::asio::awaitable<Result<api::Change>> Certificates::Regenerate(
+    RequestContext context, std::shared_ptr<keystore::Operation> operation,
+    api::RegenerateRequest request) {
+  auto job = [this, operation, request = std::move(request)] {
+    return identities_.Regenerate(*operation, request.purposes.value_or(std::vector<std::string>()),
+                                  request.plan);
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeRegenerate(
+    RequestContext context, api::RegenerateRequest request) {
+  auto job = [this, request = std::move(request)] {
+    return identities_.ProposeRegeneration(request.purposes.value_or(std::vector<std::string>()));
+  };
+  co_return co_await RunOn(changes_, std::move(job), context.limit);
+}
+
 Result<api::Page<api::CsrInfo>> Certificates::ListCsrs(const api::PageRequest& request) const {
   const auto snapshot = state_.Now();
   auto describe = [](const auto& row) { return services::Describe(row.value); };

@@ -36,7 +36,9 @@ class Certificates {
   boost::asio::awaitable<Result<api::Change>> Upload(RequestContext context,
                                                      std::shared_ptr<keystore::Operation> operation,
                                                      api::UploadRequest request);
-
+  boost::asio::awaitable<Result<api::Change>> Regenerate(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::RegenerateRequest request);
   boost::asio::awaitable<Result<api::Change>> Rollback(
       RequestContext context, std::shared_ptr<keystore::Operation> operation,
       api::RollbackRequest request);
@@ -46,6 +48,8 @@ class Certificates {
                                                             api::GenerateRequest request);
   boost::asio::awaitable<Result<api::Plan>> ProposeUpload(RequestContext context,
                                                           api::UploadRequest request);
+  boost::asio::awaitable<Result<api::Plan>> ProposeRegenerate(RequestContext context,
+                                                              api::RegenerateRequest request);
   boost::asio::awaitable<Result<api::Plan>> ProposeRollback(RequestContext context,
                                                             api::RollbackRequest request);
   boost::asio::awaitable<Result<api::Plan>> ProposeCsr(RequestContext context,

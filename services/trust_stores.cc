@@ -99,7 +99,8 @@ bool Passes(const keystore::PlanInput& in, const api::TrustListRequest& request,
   if (certificate == nullptr) return false;
   if (request.expired && (certificate->not_after() < in.now) != *request.expired) return false;
   if (request.self_signed && certificate->self_signed() != *request.self_signed) return false;
-  return !request.starts_with || StartsWithAnyCase(certificate->common_name(), *request.starts_with) ||
+  return !request.starts_with ||
+         StartsWithAnyCase(certificate->common_name(), *request.starts_with) ||
          StartsWithAnyCase(entry.certificate, *request.starts_with);
 }
 
@@ -111,9 +112,10 @@ Result<keystore::TrustUploadRequest> ToUpload(const api::TrustUploadRequest& req
   }
   const std::string mode = request.mode.value_or("chain");
   if (mode != "chain" && mode != "bundle") {
-    return MakeError(Kind::kUsage, "MODE_UNKNOWN",
-                     "there is no mode '" + EscapeLine(mode, 32) + "' of an upload",
-                     "Say chain (all or nothing, up to 16) or bundle (what is good, up to 20,000).");
+    return MakeError(
+        Kind::kUsage, "MODE_UNKNOWN",
+        "there is no mode '" + EscapeLine(mode, 32) + "' of an upload",
+        "Say chain (all or nothing, up to 16) or bundle (what is good, up to 20,000).");
   }
   out.store = request.store;
   out.undelete = request.undelete.value_or(false);

@@ -160,8 +160,9 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
       *log, store_lane, *clock,
       [this](const std::string& operation) { committer->Forget(operation); });
   caretaker = std::make_unique<services::Caretaker>(
-      services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust, *committer,
-                                 *log, *changes, *token, change_lane, store_lane, probe_lane},
+      services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust,
+                                 *committer, *log, *changes, *token, change_lane, store_lane,
+                                 probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
       catalogue, config.names, *state, *identities, change_lane, config.token.uri);

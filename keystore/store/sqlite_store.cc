@@ -217,13 +217,12 @@ void SqliteStore::KeepOldValue(const std::string& key, State& state) {
     value = query.Text(0);
     modified = query.Integer(1);
   }
-  const int moved =
-      sqlite::Query(*writer_,
-                    "UPDATE history SET value = ?1, bytes = ?2, in_kv = 0 "
-                    "WHERE position >= ?3 AND position < ?4 AND key = ?5 AND in_kv",
-                    value, static_cast<std::int64_t>(key.size() + value.size()),
-                    modified * kPositions, (modified + 1) * kPositions, key)
-          .Run();
+  const int moved = sqlite::Query(*writer_,
+                                  "UPDATE history SET value = ?1, bytes = ?2, in_kv = 0 "
+                                  "WHERE position >= ?3 AND position < ?4 AND key = ?5 AND in_kv",
+                                  value, static_cast<std::int64_t>(key.size() + value.size()),
+                                  modified * kPositions, (modified + 1) * kPositions, key)
+                        .Run();
   if (moved != 0) state.history_bytes += static_cast<std::int64_t>(value.size());
 }
 
@@ -323,12 +322,11 @@ Status SqliteStore::Replay(Watcher& watcher) {
                        "the history after revision " + std::to_string(watcher.seen) + " is gone",
                        "Read the records again and watch from that revision.");
     }
-    sqlite::Query query(
-        *reader_,
-        "SELECT position, key, CASE WHEN in_kv THEN (SELECT value FROM kv WHERE "
-        "kv.key = history.key) ELSE history.value END FROM history "
-        "WHERE position >= ?1 ORDER BY position",
-        (watcher.seen + 1) * kPositions);
+    sqlite::Query query(*reader_,
+                        "SELECT position, key, CASE WHEN in_kv THEN (SELECT value FROM kv WHERE "
+                        "kv.key = history.key) ELSE history.value END FROM history "
+                        "WHERE position >= ?1 ORDER BY position",
+                        (watcher.seen + 1) * kPositions);
     std::vector<Event> events;
     while (query.Step()) {
       const Revision revision = query.Integer(0) / kPositions;

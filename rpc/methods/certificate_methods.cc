@@ -83,6 +83,18 @@ void AddCertificateMethods(MethodTable& table, services::Certificates& certifica
       [&certificates](Call call, api::UploadRequest request) {
         return certificates.ProposeUpload(std::move(call.context), std::move(request));
       }));
+  table.Add(MakePlannedMethod<api::RegenerateRequest, api::Change>(
+      {"certificate.regenerate",
+       "New certificates, or CSRs where a CA signs, for several purposes at once; without names, "
+       "for all that lack names which they should have.",
+       Access::kOperate, TokenNeed::kOperational, Effect::kChange},
+      [&certificates](Call call, api::RegenerateRequest request) {
+        return certificates.Regenerate(std::move(call.context), std::move(call.operation),
+                                       std::move(request));
+      },
+      [&certificates](Call call, api::RegenerateRequest request) {
+        return certificates.ProposeRegenerate(std::move(call.context), std::move(request));
+      }));
   table.Add(MakePlannedMethod<api::RollbackRequest, api::Change>(
       {"certificate.rollback",
        "Puts the former certificate of a purpose back in place; the same again goes forward.",

@@ -161,11 +161,24 @@ TEST_F(LifeCycleJob, SettingsTellWhatMustBeMadeAnewAndTheListSaysWhatIsLacking) 
   const Outcome set =
       appliance_.Cli({"setting", "set", "hosted-domains", "example.com example.org"});
   EXPECT_EQ(set.code, 0) << set.err;
-  EXPECT_NE(set.err.find("signet csr generate cup-xmpp-s2s"), std::string::npos) << set.err;
+  EXPECT_NE(set.err.find("signet certificate regenerate"), std::string::npos) << set.err;
   const json::value shown = appliance_.CliJson({"certificate", "show", "cup-xmpp-s2s-ECDSA"});
   EXPECT_EQ(json::serialize(shown.at("uncovered")), R"(["example.com","example.org"])");
   EXPECT_GT(shown.at("daysLeft").as_int64(), 1000);
-  EXPECT_EQ(appliance_.Cli({"certificate", "generate", "cup-xmpp-s2s-ECDSA", "--yes"}).code, 0);
+  // What is to be made anew, as one plan, and done.
+  const json::value plan = appliance_.CliJson({"certificate", "regenerate", "--dry-run"});
+  const std::string steps = json::serialize(plan.at("steps"));
+  EXPECT_NE(steps.find("cup-xmpp-s2s rsa:2048"), std::string::npos) << steps;
+  EXPECT_NE(steps.find("cup-xmpp-s2s-ECDSA ec:P-256"), std::string::npos) << steps;
+  EXPECT_EQ(steps.find("tomcat"), std::string::npos) << steps;
+  const Outcome made =
+      appliance_.Cli({"certificate", "regenerate", "--plan", Text(plan.at("hash"))});
+  EXPECT_EQ(made.code, 0) << made.err;
+  EXPECT_NE(made.out.find("cup-xmpp-s2s-ECDSA"), std::string::npos) << made.out;
+  EXPECT_NE(made.err.find("Cisco XCP XMPP Federation Connection Manager"), std::string::npos)
+      << made.err;
+  const Outcome again = appliance_.Cli({"certificate", "regenerate", "--yes"});
+  EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_EQ(json::serialize(
                 appliance_.CliJson({"certificate", "show", "cup-xmpp-s2s-ECDSA"}).at("uncovered")),
             "[]");

@@ -111,6 +111,66 @@ TEST_F(LifeCycle, OneChainInSeveralPartsIsStoredOnce) {
 }
 
 // SPEC K2: refused unless it is forced; the audit keeps that.
+// SPEC C8: what must be made anew is one plan, and one change.
+TEST_F(LifeCycle, SeveralIdentitiesAreMadeAnewTogetherAsTheyWere) {
+  TrustChain();
+  Done(Upload(Signed()));
+  SelfSigned("cup-xmpp-ECDSA");
+  const std::string signed_before = Current(), own_before = Current("cup-xmpp-ECDSA");
+  const std::vector<std::string> purposes = {"cup-ECDSA", "cup-xmpp-ECDSA"};
+  const PlanReport proposal = identities->ProposeRegeneration(purposes).value();
+  Operation operation = Next();
+  const ChangeResult result = Done(identities->Regenerate(operation, purposes, proposal.hash));
+  ASSERT_TRUE(result.made);
+  ASSERT_THAT(*result.made, SizeIs(2));
+  const MadeItem& asked = result.made->at(0);
+  const MadeItem& made = result.made->at(1);
+  EXPECT_EQ(asked.purpose, "cup-ECDSA");
+  EXPECT_FALSE(asked.fingerprint);
+  EXPECT_EQ(Current(), signed_before);  // until the CA has signed the CSR
+  EXPECT_EQ(made.fingerprint, Current("cup-xmpp-ECDSA"));
+  EXPECT_NE(Current("cup-xmpp-ECDSA"), own_before);
+  EXPECT_THAT(state->Now()->csrs, Contains(::testing::Key(*asked.csr)));
+  EXPECT_EQ(Word(Upload(ca.Sign(asked.pem))), "changed");
+  ExpectConsistent();
+  Operation stale = Next();
+  EXPECT_EQ(Word(identities->Regenerate(stale, purposes, proposal.hash)), "PLAN_STALE");
+}
+
+TEST_F(LifeCycle, RegenerationOfTwoCsrsGivesEachItsOwnId) {
+  TrustChain();
+  Done(Upload(Signed()));
+  SelfSigned("cup");
+  Operation first = Next();
+  Done(identities->Regenerate(first, {"cup-ECDSA"}, {}));
+  Operation second = Next();
+  const ChangeResult result = Done(identities->Regenerate(second, {"cup-ECDSA", "cup"}, {}));
+  EXPECT_THAT(state->Now()->csrs, SizeIs(2));
+  EXPECT_EQ(result.made->at(0).csr, second.id + "00");
+  EXPECT_EQ(Word(identities->Regenerate(second, {"cup", "cup"}, {})), "PURPOSE_TWICE");
+  ExpectConsistent();
+}
+
+TEST_F(LifeCycle, RegenerationThatFailsHalfWayChangesNothing) {
+  SelfSigned();
+  SelfSigned("cup-xmpp-ECDSA");
+  const std::string one = Current(), other = Current("cup-xmpp-ECDSA");
+  plan.Set("C_GenerateKeyPair 2 CKR_0x31\n");
+  Operation operation = Next();
+  EXPECT_NE(Word(identities->Regenerate(operation, {"cup-ECDSA", "cup-xmpp-ECDSA"}, {})),
+            "changed");
+  plan.Clear();
+  EXPECT_EQ(Current(), one);
+  EXPECT_EQ(Current("cup-xmpp-ECDSA"), other);
+  ExpectConsistent();
+}
+
+TEST_F(LifeCycle, NothingIsMadeAnewWhereNoNameIsLacking) {
+  SelfSigned();
+  Operation operation = Next();
+  EXPECT_EQ(Word(identities->Regenerate(operation, {}, {})), "unchanged");
+}
+
 TEST_F(LifeCycle, FindingIsOverriddenByNameWithAReasonThatTheAuditKeeps) {
   TrustChain();
   const std::string pem = Signed({{"eku", json::array{"1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.5"}}});

@@ -93,7 +93,7 @@ TEST_F(Settings, ChangeTellsWhichCertificatesMustBeMadeAnew) {
   const Finding* regenerate = FindingOf(plan.findings, "REGENERATE");
   ASSERT_NE(regenerate, nullptr);
   EXPECT_THAT(regenerate->text, HasSubstr("*.chat.example.com"));
-  EXPECT_THAT(regenerate->text, HasSubstr("signet csr generate cup-xmpp-s2s-ECDSA"));
+  EXPECT_THAT(regenerate->text, HasSubstr("signet certificate regenerate"));
   EXPECT_THAT(plan.restarts, ElementsAre("Cisco XCP XMPP Federation Connection Manager"));
   Set("xmpp-federation-wildcards", "on");
   const Purpose& purpose = *world.catalogue.FindPurpose("cup-xmpp-s2s-ECDSA");

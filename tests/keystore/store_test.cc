@@ -1,3 +1,4 @@
+#include <SQLiteCpp/SQLiteCpp.h>
 #include <gmock/gmock.h>
 
 #include <filesystem>
@@ -207,6 +208,30 @@ TEST_F(StoreTest, WatchFromARevisionReplaysWhatFollowedIt) {
   const Revision fourth = Put("b", "3");
   EXPECT_THAT(seen.events,
               ElementsAre(Pair(second, "a=2 "), Pair(third, "a=(deleted) "), Pair(fourth, "b=3 ")));
+}
+
+// Format 1 kept each value twice.
+TEST_F(StoreTest, HistoryOfTheFirstFormatIsReplayed) {
+  const Revision first = Put("a", "1");
+  const Revision second = Put("a", "2");
+  const Revision third = Put("b", "3");
+  store_.reset();
+  {
+    SQLite::Database database(scratch_.File("state.db"), SQLite::OPEN_READWRITE);
+    database.exec(
+        "UPDATE history SET value = (SELECT value FROM kv WHERE kv.key = history.key) WHERE in_kv");
+    database.exec("ALTER TABLE history DROP COLUMN in_kv");
+    database.exec("PRAGMA user_version = 1");
+  }
+  Open(false);
+  Seen seen;
+  const auto watch = store_->Watch("", first, seen.Sink()).value();
+  const Revision fourth = Put("b", "4");
+  EXPECT_THAT(seen.events,
+              ElementsAre(Pair(second, "a=2 "), Pair(third, "b=3 "), Pair(fourth, "b=4 ")));
+  Seen again;
+  const auto other = store_->Watch("", first, again.Sink()).value();
+  EXPECT_EQ(again.events, seen.events);
 }
 
 TEST_F(StoreTest, WatchFromTheRevisionOfAnEmptyStoreSeesTheFirstChange) {

@@ -71,8 +71,9 @@ std::string TrustBundle::many;
 
 TEST_F(TrustBundle, GoodOnesAreTakenAndEachOtherOneIsReported) {
   const std::string leaf = ca->Issuer("root") + ca->Issuer("intermediate");
-  const auto result = Upload(leaf + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" +
-                             ca->SelfSigned("h.example.com"));
+  const auto result =
+      Upload(leaf + "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n" +
+             ca->SelfSigned("h.example.com"));
   ASSERT_TRUE(result) << result.error().ToString();
   EXPECT_THAT(result.value().stored, SizeIs(3));
   const Finding* finding = FindingOf(result.value().findings, "NOT_TAKEN");
@@ -165,7 +166,8 @@ TEST_F(TrustBundle, PlanIsCarriedOutOrStale) {
   request.bundle = true;
   const PlanReport report = ReportOf(PlanTrustUpload(trust->Input(), request).value());
   EXPECT_THAT(report.steps, SizeIs(kMany));
-  ASSERT_TRUE(Upload(ca->SelfSigned("another.example.com")));  // moves a shard that it read, or none
+  ASSERT_TRUE(
+      Upload(ca->SelfSigned("another.example.com")));  // moves a shard that it read, or none
   const bool moved = ReportOf(PlanTrustUpload(trust->Input(), request).value()).hash != report.hash;
   Operation late;
   late.id = "late";

@@ -14,8 +14,8 @@
 
 namespace signet::rpc {
 
-// Rows: test.echo, test.large, test.read, test.change, test.administer, test.sign, test.local, test.token,
-// test.slow {milliseconds}, test.defect, test.refuse, test.unlock {pin}, metrics-free.
+// Rows: test.echo, test.large, test.read, test.change, test.administer, test.sign, test.local,
+// test.token, test.slow {milliseconds}, test.defect, test.refuse, test.unlock {pin}, metrics-free.
 MethodTable TestMethods();
 
 class TestServer {

@@ -15,10 +15,14 @@ json::string MakeString(std::string_view text, const json::storage_ptr& storage)
   return json::string(json::string_view(text.data(), text.size()), storage);
 }
 
+json::array& List(json::object& params, std::string_view member) {
+  json::value& value = params[member];
+  return value.is_array() ? value.get_array() : value.emplace_array();
+}
+
 // The array `certificates` of "certificates[].pem".
 json::array& Elements(json::object& params, std::string_view member) {
-  json::value& value = params[member.substr(0, member.find(kEach))];
-  return value.is_array() ? value.get_array() : value.emplace_array();
+  return List(params, member.substr(0, member.find(kEach)));
 }
 
 json::string_view ElementMember(std::string_view member) {
@@ -60,6 +64,7 @@ Status AddArgument(const Argument& row, const std::vector<std::string>& typed,
                    json::object& params) {
   if (row.source == Argument::Source::kPairs) return AddPairs(row, typed, params);
   const json::storage_ptr& storage = params.storage();
+  const bool several = row.count == Argument::Count::kMany || row.count == Argument::Count::kAny;
   for (const std::string& word : typed) {
     if (row.source == Argument::Source::kIdOrPurpose) {
       params[LooksLikeId(word) ? "id" : "purpose"] = MakeString(word, storage);
@@ -72,7 +77,9 @@ Status AddArgument(const Argument& row, const std::vector<std::string>& typed,
     } else {
       text.assign(word.data(), word.size());
     }
-    if (row.member.find(kEach) == std::string_view::npos) {
+    if (row.member.find(kEach) == std::string_view::npos && several) {
+      List(params, row.member).push_back(std::move(text));
+    } else if (row.member.find(kEach) == std::string_view::npos) {
       params[row.member] = std::move(text);
     } else {
       json::object element(storage);
@@ -97,11 +104,6 @@ Status AddForEach(const Option& row, const std::vector<std::string>& typed, json
     elements[i].as_object()[ElementMember(row.member)] = MakeString(text, params.storage());
   }
   return Ok();
-}
-
-json::array& List(json::object& params, std::string_view member) {
-  json::value& value = params[member];
-  return value.is_array() ? value.get_array() : value.emplace_array();
 }
 
 Status AddLinesOf(const std::string& path, std::string_view member, json::object& params) {

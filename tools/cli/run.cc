@@ -139,7 +139,8 @@ void ShowHint(const Command& command, const json::object& result) {
   const std::size_t open = hint.find('{');
   const std::size_t close = hint.find('}');
   if (open == std::string::npos || close == std::string::npos) return;
-  const std::string value = Member(result, hint.substr(open + 1, close - open - 1));
+  const json::value* member = result.if_contains(hint.substr(open + 1, close - open - 1));
+  const std::string value = member == nullptr ? "" : CellText(*member, Column::As::kText);
   if (!value.empty()) PrintNote(hint.replace(open, close - open + 1, value));
 }
 

@@ -86,6 +86,22 @@ void AddCertificates(std::vector<Command>& table) {
                       "store the CA certificates in FILE in the trust store first", Type::kFlag}}),
        .columns = kChange,
        .question = "Replace the certificate of {PURPOSE} by {FILE} {MORE}?"});
+  table.push_back(
+      {.noun = "certificate",
+       .verb = "regenerate",
+       .method = "certificate.regenerate",
+       .summary = "New certificates, or CSRs where a CA signs, for several purposes at once",
+       .examples = "signet certificate regenerate --dry-run    # all that lack names\n"
+                   "signet certificate regenerate cup-xmpp-s2s cup-xmpp-s2s-ECDSA --yes",
+       .arguments = {{"PURPOSE", "purposes", "none: all whose certificate lacks names",
+                      Count::kAny}},
+       .options = Plannable({}),
+       .columns = {{"purpose", "PURPOSE"},
+                   {"fingerprint", "NEW CERTIFICATE", As::kDigest},
+                   {"csr", "CSR TO BE SIGNED"}},
+       .rows = "made",
+       .question = "Make new certificates or CSRs? --dry-run shows which.",
+       .hint = "Restart: {restarts}"});
   table.push_back({.noun = "certificate",
                    .verb = "rollback",
                    .method = "certificate.rollback",

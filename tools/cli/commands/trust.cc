@@ -57,10 +57,11 @@ void AddTrust(std::vector<Command>& table) {
        .verb = "upload",
        .method = "trust.upload",
        .summary = "Store CA certificates (a chain, in any order) or pinned certificates",
-       .examples = "signet trust upload tomcat-trust root.pem intermediate.pem\n"
-                   "signet trust upload tomcat-trust sub.pem --description 'Issuing CA' "
-                   "--predecessor 'Example Root'\n"
-                   "signet trust upload tomcat-trust /etc/ssl/certs/ca-certificates.crt --mode bundle",
+       .examples =
+           "signet trust upload tomcat-trust root.pem intermediate.pem\n"
+           "signet trust upload tomcat-trust sub.pem --description 'Issuing CA' "
+           "--predecessor 'Example Root'\n"
+           "signet trust upload tomcat-trust /etc/ssl/certs/ca-certificates.crt --mode bundle",
        .arguments = {kStore,
                      {"FILE", "certificates[].pem", "PEM files, - is standard input", Count::kMany,
                       Source::kFile}},
