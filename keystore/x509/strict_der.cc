@@ -68,8 +68,7 @@ bool IsStrictDer(std::string_view certificate) {
   const std::unique_ptr<ASN1_VALUE, ShapeFree> shape(ASN1_item_d2i(
       nullptr, &p, static_cast<long>(certificate.size()), ASN1_ITEM_rptr(CertificateShape)));
   unsigned char* out = nullptr;
-  const int size =
-      shape ? ASN1_item_i2d(shape.get(), &out, ASN1_ITEM_rptr(CertificateShape)) : -1;
+  const int size = shape ? ASN1_item_i2d(shape.get(), &out, ASN1_ITEM_rptr(CertificateShape)) : -1;
   const std::unique_ptr<unsigned char, Deleter<FreeOpenSsl>> owner(out);
   ERR_clear_error();
   return size > 0 && std::string_view(reinterpret_cast<char*>(out),
