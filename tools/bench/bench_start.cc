@@ -2,24 +2,10 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <fstream>
 
 #include "tools/bench/support.h"
 
 using namespace signet::tools::bench;  // a program's own main
-
-namespace {
-
-// "VmRSS:" or "RssAnon:" of a process, in MB.
-double Memory(pid_t pid, const std::string& name) {
-  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
-  for (std::string line; std::getline(status, line);) {
-    if (line.starts_with(name)) return std::stod(line.substr(name.size())) / 1024;
-  }
-  Die("no " + name + " of process " + std::to_string(pid));
-}
-
-}  // namespace
 
 int main(int argc, char** argv) {
   const Options options = ReadOptions(argc, argv, {.rounds = 10, .seconds = 5});

@@ -46,14 +46,21 @@ void Die(const std::string& problem) {
 }
 
 Options ReadOptions(int argc, char** argv, Options options) {
-  for (int i = 1; i + 1 < argc; i += 2) {
+  for (int i = 1; i < argc; ++i) {
     const std::string_view name = argv[i];
-    if (name == "--rounds") {
-      options.rounds = std::max(1, std::atoi(argv[i + 1]));
-    } else if (name == "--seconds") {
-      options.seconds = std::atof(argv[i + 1]);
+    if (name == "--large") {
+      options.large = true;
+      continue;
+    }
+    const char* value = ++i < argc ? argv[i] : nullptr;
+    if (name == "--rounds" && value != nullptr) {
+      options.rounds = std::max(1, std::atoi(value));
+    } else if (name == "--seconds" && value != nullptr) {
+      options.seconds = std::atof(value);
+    } else if (name == "--certs" && value != nullptr) {
+      options.certs = value;
     } else {
-      Die("options are --rounds N and --seconds S");
+      Die("options are --rounds N and --seconds S, of bench_trust --large and --certs FOLDER too");
     }
   }
   return options;
@@ -85,6 +92,14 @@ void PrintMachine() {
   if (getloadavg(load.data(), 3) < 0) load = {};
   std::printf("%u cores, %s; load before: %.2f\n\n", std::thread::hardware_concurrency(),
               model.c_str(), load[0]);
+}
+
+double Memory(pid_t pid, const std::string& name) {
+  std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.starts_with(name)) return std::stod(line.substr(name.size())) / 1024;
+  }
+  Die("no " + name + " of process " + std::to_string(pid));
 }
 
 ScratchFolder::ScratchFolder() {

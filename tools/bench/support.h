@@ -34,10 +34,12 @@ inline void Must(const Status& status) {
   if (!status) Die(status.error().ToString());
 }
 
-// --rounds N --seconds S (of each measurement).
+// --rounds N --seconds S (of each measurement); --large and --certs FOLDER of bench_trust.
 struct Options {
   int rounds = 7;
   double seconds = 1.0;
+  bool large = false;
+  std::string certs = {};  // where certificates that were made before are, and are kept
 };
 Options ReadOptions(int argc, char** argv, Options options = {});
 
@@ -48,6 +50,9 @@ inline double Median(std::vector<double> samples) { return Quantile(std::move(sa
 
 // Prints what the machine is and how busy it was: figures of a busy machine prove nothing.
 void PrintMachine();
+
+// "VmRSS:" or "RssAnon:" of a process, in MB.
+double Memory(pid_t pid, const std::string& name);
 
 class ScratchFolder {
  public:
