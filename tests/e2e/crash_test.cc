@@ -184,6 +184,28 @@ TEST_F(CrashAtEachStep, UploadedChainIsWholeOrAbsent) {
       6);
 }
 
+TEST_F(CrashAtEachStep, BundleOfSeveralTransactionsIsWholeOrAbsent) {
+  constexpr std::size_t kMany = 150;
+  const ScratchFolder scratch;
+  const std::string file = scratch / "many.pem";
+  MustRun({"/usr/bin/python3", "-B", MANY_CERTS, "bundle", std::to_string(kMany), file});
+  const json::array parts = {json::object{{"pem", ReadWhole(file)}}};
+  Try({"trust.upload", [](Appliance&) {},
+       [&](Appliance& appliance) {
+         return appliance.Rpc(
+             "trust.upload",
+             {{"store", "ipsec-trust"}, {"mode", "bundle"}, {"certificates", parts}});
+       },
+       [](Appliance& appliance) {
+         std::size_t authorities = 0;
+         for (const json::value& entry : appliance.List("trust.list", {{"store", "ipsec-trust"}}))
+           authorities += entry.at("kind") != "pinned" ? 1 : 0;
+         EXPECT_TRUE(authorities == 0 || authorities == kMany) << authorities;
+         return authorities == kMany;
+       }},
+      12);
+}
+
 TEST_F(CrashAtEachStep, RollbackHasHappenedOrNot) {
   std::string before, former;
   Try({"certificate.rollback",
