@@ -207,7 +207,7 @@ json::object PageAfter(const std::string& cursor) {
   return params;
 }
 
-// The cursors with which the middle and the last page are asked for.
+// The cursors with which the middle and the last full page are asked for.
 std::pair<std::string, std::string> FindPages(Connection& connection, std::size_t size) {
   std::vector<std::string> cursors{""};
   std::size_t seen = 0;
@@ -219,7 +219,7 @@ std::pair<std::string, std::string> FindPages(Connection& connection, std::size_
     cursors.emplace_back(next->as_string());
   }
   if (seen < size) Die("the store holds " + std::to_string(seen) + " certificates only");
-  return {cursors[cursors.size() / 2], cursors.back()};
+  return {cursors[cursors.size() / 2], cursors[cursors.size() < 2 ? 0 : cursors.size() - 2]};
 }
 
 void MeasurePages(const Daemon& daemon, int rounds, StoreFigures& figures) {
