@@ -1,4 +1,5 @@
-// Identities::GenerateSelfSigned, GenerateCsr, Regenerate: new keys with their certificates or CSRs.
+// Identities::GenerateSelfSigned, GenerateCsr, Regenerate: new keys with their certificates or
+// CSRs.
 #include "hsm/key_text.h"
 #include "hsm/token.h"
 #include "keystore/identities.h"
@@ -172,8 +173,8 @@ Result<ChangeResult> Identities::CommitMade(Operation& operation, const std::str
       Install(operation, made[i], *snapshot, trust, transaction, record, item);
     } else {
       // One operation's CSRs keep the order of age.
-      const std::string id = operation.id + (several ? HexEncode(std::string(1, static_cast<char>(i)))
-                                                     : "");
+      const std::string id =
+          operation.id + (several ? HexEncode(std::string(1, static_cast<char>(i))) : "");
       AddCsr(id, made[i], transaction, record, item);
     }
   }

@@ -8,6 +8,7 @@
 #include "keystore/x509/key_strength.h"
 #include "keystore/x509/openssl_ptr.h"
 #include "keystore/x509/read.h"
+#include "keystore/x509/reading_context.h"
 #include "keystore/x509/strict_der.h"
 
 namespace signet::keystore::x509 {
@@ -113,8 +114,9 @@ Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   }
   auto data = std::make_shared<Data>();
   const unsigned char* p = Octets(der);
-  data->x509.reset(d2i_X509(nullptr, &p, static_cast<long>(der.size())));
-  X509* x509 = data->x509.get();
+  X509* x509 = X509_new_ex(ReadingContext(), nullptr);
+  d2i_X509(&x509, &p, static_cast<long>(der.size()));  // frees it and sets null when it fails
+  data->x509.reset(x509);
   if (x509 == nullptr) return Malformed(kWord, "this is not a DER certificate");
   if (p != Octets(der) + der.size()) return Malformed(kWord, "octets follow the certificate");
   SIGNET_TRY(CheckEnvelope(x509));

@@ -32,12 +32,11 @@ TEST(BundleMode, DebiansRootsAreTakenOrReportedEach) {
   ASSERT_GT(given, 100u) << "the package ca-certificates is missing";
   Appliance appliance;
   appliance.StartAndWait();
-  const Outcome chain =
-      appliance.Cli({"trust", "upload", "tomcat-trust", kDebianRoots, "--yes"});
+  const Outcome chain = appliance.Cli({"trust", "upload", "tomcat-trust", kDebianRoots, "--yes"});
   EXPECT_NE(chain.code, 0);
   EXPECT_NE(chain.err.find("--mode bundle"), std::string::npos) << chain.err;
-  const std::vector<std::string> upload = {"trust", "upload", "tomcat-trust", kDebianRoots,
-                                           "--mode", "bundle"};
+  const std::vector<std::string> upload = {"trust",      "upload", "tomcat-trust",
+                                           kDebianRoots, "--mode", "bundle"};
   auto with = [&](std::vector<std::string> more) {
     std::vector<std::string> all = upload;
     all.insert(all.end(), more.begin(), more.end());
