@@ -21,6 +21,8 @@ std::string_view RemedyFor(std::string_view id) {
       {"CN_", "Have the CA sign the CSR again with the common name among its subjectAltName."},
       {"CHAIN_INCOMPLETE",
        "Upload the issuer that is missing, together with the rest or before it."},
+      {"CHAIN_TOO_COMPLEX",
+       "Upload the certificates of one path only, from the root on, 16 at most."},
       {"EXPIRED", "Get one that is valid now; if it should be, check the appliance's clock."},
       {"NOT_YET_VALID",
        "Upload it again once it is valid; if it should be, check the appliance's clock."},

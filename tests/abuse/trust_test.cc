@@ -56,16 +56,18 @@ TEST_F(TrustUpload, B41_ChainOfTwoHundredIsRefusedUnverified) {
   }
   Soon([&] { return UploadRefused("TOO_MANY_CERTIFICATES", ca().Sign(csr()) + Joined(chain)); });
   std::size_t stored = 0;
-  std::string word;
+  std::string word, remedy;
   for (std::size_t at = 0; at + 8 <= chain.size() && word.empty(); at += 8) {
     const auto from = chain.begin() + static_cast<std::ptrdiff_t>(at);
     const Answer answer = Soon([&] {
       return appliance().Rpc("trust.upload", Parts(std::vector<std::string>(from, from + 8)));
     });
     word = answer.word();
+    if (!word.empty()) remedy = json::value_to<std::string>(answer.error.at("remedy"));
     if (answer.ok()) stored += 8;
   }
   EXPECT_EQ(word, "CHAIN_TOO_COMPLEX");
+  EXPECT_THAT(remedy, HasSubstr("one path only"));
   EXPECT_LE(stored, 16u);
 }
 
