@@ -224,7 +224,8 @@ Result<ChangeResult> Identities::Regenerate(Operation& operation,
   if (plan.keys.empty()) {
     ChangeResult result;
     result.operation = operation.id;
-    operation.detail = "every certificate has the names that it should have";
+    result.findings = plan.findings;
+    operation.detail = plan.findings.front().text;
     return result;
   }
   return Generate(operation, "certificate.regenerate", plan, plan.keys, true);

@@ -49,10 +49,13 @@ Status ReadPart(const TrustUploadPart& part, Numbered& out) {
   return Ok();
 }
 
-std::string ReasonOf(const Findings& findings) {
+std::string ReasonOf(const x509::Certificate& certificate, const Findings& findings) {
+  const std::string name = "'" + certificate.fields().subject + "'";
   const auto error = std::find_if(findings.begin(), findings.end(),
                                   [](const Finding& f) { return f.severity == Severity::kError; });
-  return error == findings.end() ? "no reason is known" : error->text + " (" + error->id + ")";
+  const std::string reason =
+      error == findings.end() ? "no reason is known" : error->text + " (" + error->id + ")";
+  return reason.starts_with(name) ? reason : name + ": " + reason;
 }
 
 Findings NotTaken(const Numbered& upload) {
@@ -90,8 +93,7 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
                                                   Snapshot::View(in.snapshot, plan.store), in.now);
   for (const auto& rejected : checked.rejected) {
     upload.not_taken[upload.numbers[rejected.index]] =
-        "'" + upload.certificates[rejected.index].fields().subject +
-        "': " + ReasonOf(rejected.findings);
+        ReasonOf(upload.certificates[rejected.index], rejected.findings);
   }
   Findings warnings;
   std::size_t there = 0;

@@ -15,17 +15,17 @@ bool NamesHost(const x509::Certificate& certificate, const std::string& host) {
          X509_check_ip_asc(certificate.handle(), host.c_str(), 0) == 1;
 }
 
-// The kind of the server's own certificate; its faults go to the plan.
-std::optional<x509::EntryKind> JudgeOwn(const PlanInput& in, const x509::Certificate& own,
-                                        const std::string& host, Plan& plan) {
+// The server's own certificate is trusted as itself and for nothing that it issued, also where it
+// says CA:TRUE, as self-signed ones of many tools do. Its faults go to the plan.
+bool FitOwn(const PlanInput& in, const x509::Certificate& own, const std::string& host,
+            Plan& plan) {
   const auto& fields = own.fields();
   std::optional<x509::EntryKind> asked;
   if (!fields.ca) asked = x509::EntryKind::kPinned;
-  auto kind = x509::ClassifyEntry(own, asked);
-  if (!kind) {
+  if (auto kind = x509::ClassifyEntry(own, asked); !kind) {
     plan.findings.push_back(
         {Severity::kError, kind.error().word, kind.error().detail, fields.fingerprint});
-    return std::nullopt;
+    return false;
   }
   Merge(plan.findings,
         x509::Lint(own, fields.ca ? x509::LintRole::kAnchor : x509::LintRole::kPinned));
@@ -36,7 +36,7 @@ std::optional<x509::EntryKind> JudgeOwn(const PlanInput& in, const x509::Certifi
          "the certificate of '" + fields.subject + "' does not name " + EscapeLine(host, 128),
          fields.fingerprint});
   }
-  return kind.value();
+  return true;
 }
 
 // A CA that the chain links to, if it is fit to be trusted.
@@ -61,10 +61,10 @@ bool FitCa(const PlanInput& in, const x509::Certificate& authority, Plan& plan) 
 void PlanChain(const PlanInput& in, const std::vector<x509::Certificate>& chain,
                const std::string& host, TrustPlan& plan) {
   const x509::Certificate& own = chain.front();
-  const auto kind = JudgeOwn(in, own, host, plan);
-  if (!kind) return;
+  if (!FitOwn(in, own, host, plan)) return;
   const std::string description = "imported from " + EscapeLine(host, 128);
-  PlanAddition(in, plan.store, {own, *kind, description}, false, plan.additions, plan);
+  PlanAddition(in, plan.store, {own, x509::EntryKind::kPinned, description}, false, plan.additions,
+               plan);
   const x509::Certificate* last = &own;
   for (std::size_t i = 1; i < chain.size(); ++i) {
     const x509::Certificate& authority = chain[i];

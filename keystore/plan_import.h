@@ -11,7 +11,7 @@ struct ImportRequest {
   std::vector<std::vector<x509::Certificate>> chains;  // as sent, each server's own first
 };
 
-// The server's own certificate as pinned (a self-signed CA as anchor), the CAs that its chain links
+// The server's own certificate as pinned, the CAs that its chain links
 // to as what they are; what is not of the chain, or no sound CA, is reported and left out. A server
 // that sends no root is normal. Findings: NAME_MISMATCH (warning), ROOT_NOT_SENT (info), UNRELATED,
 // CA_NOT_TAKEN (warnings); refused with the faults of the server's own certificate.

@@ -282,6 +282,10 @@ Result<RegenerationPlan> PlanRegeneration(const PlanInput& in,
     ReadSetting(in, kHostedDomains, plan);
     ReadSetting(in, kFederationWildcards, plan);
   }
+  if (wanted.empty()) {
+    plan.findings.push_back({Severity::kInfo, "NOTHING_TO_DO",
+                             "every certificate has the names that it should have", ""});
+  }
   for (const Purpose* purpose : wanted) {
     SIGNET_TRY(KeyPlan one, PlanAnew(in, *purpose));
     Join(plan, one);

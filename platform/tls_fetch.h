@@ -26,7 +26,8 @@ struct TlsFetchRequest {
   HostPort target;  // by ParseHostPort; a name is also the SNI (RFC 6066 section 3)
   StartTls starttls = StartTls::kNone;
   PeerKey key = PeerKey::kAny;
-  Duration time_limit = std::chrono::seconds(5);  // resolution, connection, preamble, handshake
+  // Of resolution, connection, preamble and handshake together.
+  Duration time_limit = std::chrono::milliseconds(4500);
   AddressPolicy policy;
 };
 

@@ -106,12 +106,27 @@ Result<Looked> Look(const api::ImportRequest& request, const AddressPolicy& poli
   for (const auto& [key, name] : choice->keys) {
     fetch.key = key;
     LookOnce(fetch, name, looked);
+    // Where the server itself is at fault, another kind of certificate is not worth the wait.
+    const auto& code = looked.attempts.back().code;
+    if (code && *code != "NO_SUCH_CERTIFICATE" && *code != "HANDSHAKE_FAILED") break;
   }
   return looked;
 }
 
+// SPEC X1: three things apart, also where the import ends with an error.
+std::string Reached(const Looked& looked) {
+  const auto any = [&](bool api::ImportAttempt::*member) {
+    return std::any_of(looked.attempts.begin(), looked.attempts.end(),
+                       [member](const auto& attempt) { return attempt.*member; });
+  };
+  return std::string(any(&api::ImportAttempt::connected) ? "reached" : "not reached") + ", " +
+         (any(&api::ImportAttempt::downloaded) ? "certificate downloaded" : "nothing downloaded") +
+         ", nothing stored: ";
+}
+
 Error NothingDownloaded(Looked looked) {
   Error error = *looked.first_error;
+  error.detail = Reached(looked) + error.detail;
   error.findings = std::move(looked.findings);
   return error;
 }
@@ -129,6 +144,7 @@ Status CheckConfirmed(const api::ImportRequest& request, const Looked& looked) {
                       : "the server shows a certificate with another fingerprint, " + fingerprint,
         "Compare the fingerprint with the one that the server's administrator tells you, then "
         "repeat the import with --fingerprint. Nothing was stored.");
+    error.detail = Reached(looked) + error.detail;
     error.findings = looked.findings;
     return error;
   }
@@ -144,8 +160,12 @@ boost::asio::awaitable<Result<api::ImportAnswer>> Import::Fetch(
     SIGNET_TRY(Looked looked, Look(request, policy_()));
     if (looked.request.chains.empty()) return NothingDownloaded(std::move(looked));
     SIGNET_TRY(CheckConfirmed(request, looked));
-    SIGNET_TRY(keystore::ChangeResult stored,
-               trust_.Import(*operation, looked.request, request.plan));
+    auto imported = trust_.Import(*operation, looked.request, request.plan);
+    if (!imported) {
+      imported.error().detail = Reached(looked) + imported.error().detail;
+      return std::move(imported).error();
+    }
+    keystore::ChangeResult stored = std::move(imported).value();
     api::ImportAnswer answer;
     answer.changed = stored.changed;
     answer.operation = stored.operation;

@@ -108,7 +108,7 @@ Result<Pkcs7Parts> TakePkcs7Apart(std::string_view der, std::size_t most) {
 Error TooManyCertificates(std::size_t most) {
   return MakeError(Kind::kRefused, "TOO_MANY_CERTIFICATES",
                    "more than " + std::to_string(most) + " certificates in one upload",
-                   "Split the upload, or use bundle mode for a trust store.");
+                   "Split the upload, or use bundle mode for a trust store (--mode bundle).");
 }
 
 }  // namespace signet::keystore::x509

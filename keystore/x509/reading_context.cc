@@ -25,8 +25,7 @@ Narrowed& Provider() {
 }
 
 const OSSL_ALGORITHM* Query(void*, int operation, int* no_cache) {
-  const OSSL_ALGORITHM* all =
-      OSSL_PROVIDER_query_operation(Provider().whole, operation, no_cache);
+  const OSSL_ALGORITHM* all = OSSL_PROVIDER_query_operation(Provider().whole, operation, no_cache);
   return operation == OSSL_OP_DECODER ? Provider().decoders.data() : all;
 }
 

@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "tests/e2e/invariants.h"
 #include "tests/support/appliance.h"
 
 namespace signet::testing {
@@ -37,20 +38,21 @@ TEST(BundleMode, DebiansRootsAreTakenOrReportedEach) {
   EXPECT_NE(chain.err.find("--mode bundle"), std::string::npos) << chain.err;
   const std::vector<std::string> upload = {"trust",      "upload", "tomcat-trust",
                                            kDebianRoots, "--mode", "bundle"};
-  auto with = [&](std::vector<std::string> more) {
+  const auto with = [&](const std::string& option, const std::string& value = "") {
     std::vector<std::string> all = upload;
-    all.insert(all.end(), more.begin(), more.end());
+    all.push_back(option);
+    if (!value.empty()) all.push_back(value);
     return all;
   };
-  const json::value plan = appliance.CliJson(with({"--dry-run"}));
+  const json::value plan = appliance.CliJson(with("--dry-run"));
   EXPECT_TRUE(Fingerprints(appliance, "tomcat-trust").empty());
-  const Outcome done = appliance.Cli(with({"--plan", Text(plan.at("hash"))}));
+  const Outcome done = appliance.Cli(with("--plan", Text(plan.at("hash"))));
   EXPECT_EQ(done.code, 0) << done.err;
   const std::set<std::string> stored = Fingerprints(appliance, "tomcat-trust");
   EXPECT_EQ(stored.size(), plan.at("steps").as_array().size());
   EXPECT_EQ(stored.size() + Count(done.err, "NOT_TAKEN"), given) << done.err;
   EXPECT_GT(stored.size(), given * 9 / 10) << done.err;
-  const Outcome again = appliance.Cli(with({"--yes"}));
+  const Outcome again = appliance.Cli(with("--yes"));
   EXPECT_EQ(again.code, 0) << again.err;
   EXPECT_NE(again.err.find("ALREADY_THERE"), std::string::npos) << again.err;
   // OpenSSL reads the store as it is downloaded.

@@ -14,7 +14,8 @@ using Table = std::unique_ptr<libscols_table, decltype(&scols_unref_table)>;
 
 constexpr std::size_t kCellLimit = 4000;
 constexpr std::size_t kDigestDigits = 16;
-constexpr std::size_t kDateDigits = 10;  // of 2026-11-22T20:13:39Z
+constexpr std::size_t kDigestsShown = 16;  // more are counted
+constexpr std::size_t kDateDigits = 10;    // of 2026-11-22T20:13:39Z
 
 Error TableFailed() { return InternalError("the table could not be made"); }
 
@@ -61,6 +62,8 @@ std::string CellText(const json::value& value, Column::As as) {
     }
     case json::kind::array:
       if (as == Column::As::kCount) return std::to_string(value.get_array().size());
+      if (as == Column::As::kDigest && value.get_array().size() > kDigestsShown)
+        return std::to_string(value.get_array().size()) + " entries";
       return Join(value.get_array(), as);
     default:
       return EscapeLine(json::serialize(value), kCellLimit);

@@ -31,7 +31,8 @@ void AddTrust(std::vector<Command>& table) {
                    {"id", "ID", As::kDigest},
                    {"kind", "KIND"},
                    {"notAfter", "NOT AFTER", As::kDate},
-                   {"subject", "SUBJECT", As::kText, true}},
+                   {"subject", "SUBJECT", As::kText, true},
+                   {"issuer", "ISSUER", As::kText, true}},
        .rows = "items"});
   table.push_back({.noun = "trust",
                    .verb = "show",
