@@ -10,13 +10,14 @@ namespace signet::keystore {
 
 namespace {
 
+constexpr std::size_t kMaxFindingOctets = 256 * 1024;  // they go into a transaction
+
 // The certificates of an upload with their places in it.
 struct Numbered {
   std::vector<x509::Certificate> certificates;
-  std::vector<std::size_t> numbers;  // of the certificates, from 1
-  std::vector<std::string> descriptions;
-  std::unordered_map<std::string, std::size_t> places;  // in these three, by fingerprint
-  std::map<std::size_t, std::string> not_taken;         // reason by number
+  std::vector<std::size_t> numbers;                           // of the certificates, from 1
+  std::unordered_map<std::string, std::string> descriptions;  // by fingerprint
+  std::map<std::size_t, std::string> not_taken;               // reason by number
   std::size_t count = 0;
 };
 
@@ -40,8 +41,7 @@ Status ReadPart(const TrustUploadPart& part, Numbered& out) {
   for (x509::Certificate& certificate : bundle.certificates) {
     note_bad();
     out.numbers.push_back(out.count + ++number);
-    out.descriptions.push_back(EscapeLine(part.description, 256));
-    out.places.emplace(certificate.fingerprint(), out.certificates.size());
+    out.descriptions.emplace(certificate.fingerprint(), EscapeLine(part.description, 256));
     out.certificates.push_back(std::move(certificate));
   }
   note_bad();
@@ -69,11 +69,40 @@ Findings NotTaken(const Numbered& upload) {
   return out;
 }
 
+// What was deleted, or is there as another kind, vouches for nothing either: it is not even looked
+// at.
+void LeaveOut(const PlanInput& in, const std::string& store, bool undelete, Numbered& upload) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < upload.certificates.size(); ++i) {
+    const x509::Certificate certificate = upload.certificates[i];
+    const auto* tombstone = in.snapshot->Tombstone(store, certificate.fingerprint());
+    const auto* entry = in.snapshot->TrustEntry(store, certificate.fingerprint());
+    if (tombstone != nullptr && !undelete) {
+      const Finding deleted = DeletedBefore(store, tombstone->value, certificate);
+      upload.not_taken[upload.numbers[i]] = deleted.text + " (" + deleted.id + ")";
+    } else if (entry != nullptr && certificate.fields().ca &&
+               IsRaised(entry->kind, KindOfCa(certificate))) {
+      upload.not_taken[upload.numbers[i]] =
+          certificate.fields().subject + " is in " + store +
+          " as pinned: upload it by itself to trust what it issues (ENTRY_KIND_DIFFERS)";
+    } else {
+      upload.certificates[kept] = certificate;
+      upload.numbers[kept++] = upload.numbers[i];
+    }
+  }
+  upload.certificates.erase(upload.certificates.begin() + static_cast<std::ptrdiff_t>(kept),
+                            upload.certificates.end());
+  upload.numbers.resize(kept);
+}
+
 // The first of them; how many more there are is said.
 void Bound(Findings& findings) {
-  if (findings.size() <= kMaxBundleFindings) return;
-  const std::size_t more = findings.size() - kMaxBundleFindings;
-  findings.resize(kMaxBundleFindings);
+  std::size_t kept = 0, octets = 0;
+  while (kept < std::min(findings.size(), kMaxBundleFindings) && octets <= kMaxFindingOctets)
+    octets += findings[kept++].text.size();
+  if (kept == findings.size()) return;
+  const std::size_t more = findings.size() - kept;
+  findings.resize(kept);
   findings.push_back({Severity::kInfo, "MORE_FINDINGS",
                       std::to_string(more) + " findings more are not listed", ""});
 }
@@ -89,6 +118,7 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   for (const TrustUploadPart& part : request.parts) {
     SIGNET_TRY(ReadPart(part, upload));
   }
+  LeaveOut(in, plan.store, request.undelete, upload);
   x509::CheckedBundle checked = x509::CheckBundle(upload.certificates, request.as,
                                                   Snapshot::View(in.snapshot, plan.store), in.now);
   for (const auto& rejected : checked.rejected) {
@@ -105,16 +135,9 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
       ++there;
       continue;
     }
-    const std::size_t index = upload.places.at(fingerprint);
-    const auto* tombstone = in.snapshot->Tombstone(plan.store, fingerprint);
-    if (tombstone != nullptr && !request.undelete) {
-      const Finding deleted = DeletedBefore(plan.store, tombstone->value, certificate);
-      upload.not_taken[upload.numbers[index]] = deleted.text + " (" + deleted.id + ")";
-      continue;
-    }
     of_ca = of_ca || certificate.fields().ca;
-    AddToPlan(in, {certificate, accepted.kind, upload.descriptions[index]}, plan.store,
-              tombstone != nullptr, plan.additions, plan);
+    AddToPlan(in, {certificate, accepted.kind, upload.descriptions.at(fingerprint)}, plan.store,
+              in.snapshot->Tombstone(plan.store, fingerprint) != nullptr, plan.additions, plan);
     std::move(accepted.findings.begin(), accepted.findings.end(), std::back_inserter(warnings));
   }
   plan.findings = NotTaken(upload);

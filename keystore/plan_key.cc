@@ -232,16 +232,37 @@ Result<KeyPlan> PlanCsr(const PlanInput& in, const IdentityRequest& request) {
 
 namespace {
 
+// The names of the present certificate that a request may ask for again.
+std::vector<std::string> NamesOf(const x509::Certificate* certificate) {
+  std::vector<std::string> names;
+  if (certificate == nullptr) return names;
+  for (const std::string& san : certificate->fields().sans) {
+    if (x509::ParseGeneralName(san)) names.push_back(san);
+  }
+  return names;
+}
+
 Result<KeyPlan> PlanAnew(const PlanInput& in, const Purpose& purpose) {
   IdentityRequest request;
   request.purpose = purpose.name;
   const IdentityVersion* current = in.snapshot->Current(purpose.name);
   if (current == nullptr) return PlanSelfSigned(in, request);
   request.key = current->key.spec;
-  if (current->chain.empty()) return PlanSelfSigned(in, request);
-  request.distribution = current->distribution;
-  SIGNET_TRY(KeyPlan plan, PlanCsr(in, request));
+  const std::vector<std::string> names = NamesOf(in.snapshot->Certificate(current->certificate));
+  // Hosted domains come and go: all names of such a purpose are filled in anew.
+  if (!purpose.hosted_domains) request.sans = names;
+  const bool self_signed = current->chain.empty();
+  if (!self_signed) request.distribution = current->distribution;
+  SIGNET_TRY(KeyPlan plan, self_signed ? PlanSelfSigned(in, request) : PlanCsr(in, request));
   ReadIdentity(in, purpose.name, plan);
+  for (const std::string& name : names) {
+    const auto same = [&](const x509::GeneralName& san) { return x509::ToString(san) == name; };
+    if (std::any_of(plan.content.sans.begin(), plan.content.sans.end(), same)) continue;
+    plan.findings.push_back({Severity::kWarning, "NAME_DROPPED",
+                             "the new certificate of " + purpose.name + " does not name " + name +
+                                 " any more, as the present one does",
+                             current->certificate});
+  }
   return plan;
 }
 

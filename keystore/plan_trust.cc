@@ -16,6 +16,11 @@ x509::EntryKind KindOfCa(const x509::Certificate& certificate) {
                                           : x509::EntryKind::kIntermediate;
 }
 
+bool IsRaised(const std::string& from, x509::EntryKind to) {
+  return from == x509::EntryKindName(x509::EntryKind::kPinned) &&
+         (to == x509::EntryKind::kAnchor || to == x509::EntryKind::kIntermediate);
+}
+
 Finding DeletedBefore(const std::string& store, const TombstoneRecord& tombstone,
                       const x509::Certificate& certificate) {
   return {Severity::kError, "DELETED_BEFORE",
@@ -45,7 +50,8 @@ void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition a
                   bool undelete, std::vector<TrustAddition>& additions, Plan& plan) {
   const auto& fields = addition.certificate.fields();
   ReadTrust(in, store, fields.fingerprint, plan);
-  if (in.snapshot->TrustEntry(store, fields.fingerprint) != nullptr) {
+  const TrustEntryRecord* there = in.snapshot->TrustEntry(store, fields.fingerprint);
+  if (there != nullptr && !IsRaised(there->kind, addition.kind)) {
     Merge(plan.findings, {{Severity::kInfo, "ALREADY_THERE",
                            fields.subject + " is in " + store + " already", fields.fingerprint}});
     return;

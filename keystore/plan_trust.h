@@ -48,6 +48,10 @@ Finding DeletedBefore(const std::string& store, const TombstoneRecord& tombstone
 // The services to restart for a change of `store`, by CA certificates among others.
 void AddTrustRestarts(const PlanInput& in, const std::string& store, bool of_ca, Plan& plan);
 
+// Whether an entry of the kind `from` takes the kind `to`: what was pinned may be trusted as the CA
+// that it is, and never the other way round.
+bool IsRaised(const std::string& from, x509::EntryKind to);
+
 x509::EntryKind KindOfCa(const x509::Certificate& certificate);
 
 }  // namespace signet::keystore

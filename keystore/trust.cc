@@ -1,5 +1,7 @@
 #include "keystore/trust.h"
 
+#include <set>
+
 #include "keystore/trust_writer.h"
 #include "platform/encoding.h"
 #include "platform/failpoint.h"
@@ -57,7 +59,7 @@ Result<ChangeResult> Trust::Store(Operation& operation, const std::string& metho
     return Finish(operation, method, plan, std::move(detail), std::move(parts.front()),
                   std::move(result));
   }
-  auto stored = StoreInParts(operation, plan.store, std::move(parts), in.now);
+  auto stored = StoreInParts(operation, plan, std::move(parts), in.now);
   if (stored) {
     auto finished = Finish(operation, method, plan, std::move(detail), std::move(stored).value(),
                            std::move(result));
@@ -72,16 +74,19 @@ Result<ChangeResult> Trust::Store(Operation& operation, const std::string& metho
   return std::move(stored).error();
 }
 
-Result<Transaction> Trust::StoreInParts(Operation& operation, const std::string& store,
+Result<Transaction> Trust::StoreInParts(Operation& operation, const TrustPlan& plan,
                                         std::vector<Transaction> parts, WallTime now) {
   const std::string pending = state_.layout().Pending(operation.id);
   PendingRecord record;
-  record.store = store;
+  record.store = plan.store;
   record.begun = now;
   parts.front().Expect(pending, 0);
   parts.front().Put(pending, json::serialize(ToJson(record)));
   Revision begun = 0;
+  std::set<std::string> compared;
   for (Transaction& part : parts) {
+    for (const Compare& compare : part.compares) compared.insert(compare.key);
+    if (begun != 0) part.Expect(pending, begun);
     SIGNET_TRY(const std::optional<Revision> revision, state_.store().Commit(part, kStoreLimit));
     if (!revision) return StateChanged();
     if (begun == 0) begun = *revision;
@@ -91,6 +96,9 @@ Result<Transaction> Trust::StoreInParts(Operation& operation, const std::string&
   Transaction last;
   last.Expect(pending, begun);
   last.Delete(pending);
+  for (const auto& [key, modified] : plan.reads) {
+    if (!compared.contains(key)) last.Expect(key, modified);
+  }
   return last;
 }
 

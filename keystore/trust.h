@@ -38,7 +38,7 @@ class Trust {
   Result<ChangeResult> Store(Operation& operation, const std::string& method,
                              const std::string& origin, const TrustPlan& plan, const PlanInput& in);
   // Commits all parts, unseen; the transaction returned, with the operation's record, shows them.
-  Result<Transaction> StoreInParts(Operation& operation, const std::string& store,
+  Result<Transaction> StoreInParts(Operation& operation, const TrustPlan& plan,
                                    std::vector<Transaction> parts, WallTime now);
   Result<ChangeResult> Finish(Operation& operation, const std::string& method, const Plan& plan,
                               std::string detail, Transaction transaction, ChangeResult result);

@@ -85,7 +85,12 @@ void TrustWriter::Add(const std::string& store, TrustEntryRecord entry) {
   });
   if (old == entries.end()) {
     entries.push_back(std::move(entry));
-  } else if (snapshot_.pending.contains(old->operation)) {  // which may never be seen
+  } else if (snapshot_.pending.contains(old->operation)) {
+    overtaken_.insert(old->operation);
+    *old = std::move(entry);
+  } else if (const auto kind = x509::ParseEntryKind(entry.kind);
+             kind && IsRaised(old->kind, kind.value())) {
+    entry.purpose = old->purpose;
     *old = std::move(entry);
   }
 }
@@ -115,6 +120,15 @@ void TrustWriter::WriteTo(Transaction& transaction) const {
 
 std::vector<Transaction> TrustWriter::Split() const {
   Splitter parts;
+  // Whose entry is replaced before anybody saw it, that operation must not end well; if it did
+  // meanwhile, this one does not.
+  for (const std::string& operation : overtaken_) {
+    const Versioned<PendingRecord>& row = snapshot_.pending.at(operation);
+    Transaction piece;
+    piece.Expect(layout_.Pending(operation), row.modified);
+    piece.Put(layout_.Pending(operation), json::serialize(ToJson(row.value)));
+    parts.Add(std::move(piece));
+  }
   for (const auto& [unused, certificate] : certificates_) {
     Transaction piece;
     PutCertificate(piece, layout_, certificate);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,7 @@ class TrustWriter {
   TrustWriter(const Snapshot& snapshot, const Layout& layout, std::string operation, WallTime now)
       : snapshot_(snapshot), layout_(layout), operation_(std::move(operation)), now_(now) {}
 
-  // No effect when the store has the certificate already.
+  // No effect when the store has the certificate already, but for IsRaised.
   void Add(const std::string& store, const TrustAddition& addition, const std::string& origin,
            const std::string& purpose = "");
   void Add(const std::string& store, TrustEntryRecord entry);
@@ -38,6 +39,7 @@ class TrustWriter {
   const Layout& layout_;
   const std::string operation_;
   WallTime now_;
+  std::set<std::string> overtaken_;                        // operations that are pending
   std::map<std::string, TrustShard> shards_;               // by record key
   std::map<std::string, x509::Certificate> certificates_;  // by fingerprint
   std::map<std::string, TombstoneRecord> tombstones_;      // by record key

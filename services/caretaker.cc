@@ -137,6 +137,7 @@ boost::asio::awaitable<void> Caretaker::RecoverLeftovers() {
     Log(LogLevel::kError, "the journal cannot be read: " + entries.error().ToString());
     co_return;
   }
+  DropEnded(entries.value());
   for (const keystore::JournalEntry& entry : entries.value()) {
     if (!left.contains(entry.id)) continue;
     keystore::JournalEntry copy = entry;
@@ -153,16 +154,27 @@ boost::asio::awaitable<void> Caretaker::RecoverLeftovers() {
   }
 }
 
+// Some came to their end late, but by themselves.
+void Caretaker::DropEnded(const std::vector<keystore::JournalEntry>& entries) {
+  std::set<std::string> ended = std::exchange(leftovers_, {});
+  for (const keystore::JournalEntry& entry : entries) {
+    if (ended.erase(entry.id) != 0) leftovers_.insert(entry.id);
+  }
+  for (const std::string& id : ended) {
+    parts_.changes.Recovered(id);
+    parts_.committer.Forget(id);
+  }
+}
+
 boost::asio::awaitable<Status> Caretaker::RecoverOne(keystore::JournalEntry entry) {
+  // Behind an upload that still runs, if there is one: what it committed has no mark any more.
+  auto undo = [&trust = parts_.trust, id = entry.id] { return trust.Undo(id); };
+  SIGNET_CO_TRY(co_await RunOn(parts_.trust_lane, std::move(undo), kWorkLimit));
   auto recover = [&identities = parts_.identities, id = entry.id] {
     return identities.Recover(id);
   };
   SIGNET_CO_TRY(keystore::Identities::Recovered recovered,
                 co_await RunOn(parts_.change_lane, std::move(recover), kWorkLimit));
-  if (!recovered.committed) {
-    auto undo = [&trust = parts_.trust, id = entry.id] { return trust.Undo(id); };
-    SIGNET_CO_TRY(co_await RunOn(parts_.store_lane, std::move(undo), kWorkLimit));
-  }
   auto finish = [&log = parts_.log, entry, recovered] {
     return log.Finish(entry, recovered.committed ? "recovered" : "undone", recovered.detail,
                       recovered.result);

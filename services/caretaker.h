@@ -37,6 +37,7 @@ class Caretaker {
     hsm::TokenControl& token;
     Lane& change_lane;  // of token changes
     Lane& store_lane;
+    Lane& trust_lane;  // of uploads to trust stores
     Lane& probe_lane;  // of its own, so that a hanging token is seen
   };
   // `leftovers`: journal ids of a former process, read before the first request is served.
@@ -62,6 +63,7 @@ class Caretaker {
   boost::asio::awaitable<void> CheckState();
   boost::asio::awaitable<void> Probe();
   boost::asio::awaitable<void> RecoverLeftovers();
+  void DropEnded(const std::vector<keystore::JournalEntry>& entries);
   boost::asio::awaitable<Status> RecoverOne(keystore::JournalEntry entry);
   boost::asio::awaitable<void> MakeMissing();
   boost::asio::awaitable<void> Retire();

@@ -235,7 +235,7 @@ boost::asio::awaitable<Result<api::Change>> TrustStores::Upload(
     SIGNET_TRY(const keystore::TrustUploadRequest upload, ToUpload(*shared));
     return trust_.Upload(*operation, upload, shared->plan);
   };
-  co_return co_await RunOn(store_, std::move(job), context.limit);
+  co_return co_await RunOn(lane_, std::move(job), context.limit);
 }
 
 boost::asio::awaitable<Result<api::Plan>> TrustStores::ProposeUpload(
@@ -246,7 +246,7 @@ boost::asio::awaitable<Result<api::Plan>> TrustStores::ProposeUpload(
     SIGNET_TRY(const keystore::TrustPlan plan, keystore::PlanTrustUpload(trust_.Input(), upload));
     return keystore::ReportOf(plan);
   };
-  co_return co_await RunOn(store_, std::move(job), context.limit);
+  co_return co_await RunOn(lane_, std::move(job), context.limit);
 }
 
 boost::asio::awaitable<Result<api::Change>> TrustStores::Delete(
@@ -256,7 +256,7 @@ boost::asio::awaitable<Result<api::Change>> TrustStores::Delete(
   auto job = [this, operation, wanted = std::move(wanted), plan = std::move(request.plan)] {
     return trust_.Delete(*operation, wanted, plan);
   };
-  co_return co_await RunOn(store_, std::move(job), context.limit);
+  co_return co_await RunOn(lane_, std::move(job), context.limit);
 }
 
 Result<api::Plan> TrustStores::ProposeDelete(const RequestContext& context,
@@ -272,7 +272,7 @@ boost::asio::awaitable<Result<api::Change>> TrustStores::Undelete(
   auto job = [this, operation, request = std::move(request)] {
     return trust_.Undelete(*operation, request.store, request.id, request.plan);
   };
-  co_return co_await RunOn(store_, std::move(job), context.limit);
+  co_return co_await RunOn(lane_, std::move(job), context.limit);
 }
 
 Result<api::Plan> TrustStores::ProposeUndelete(const api::TrustUndeleteRequest& request) const {

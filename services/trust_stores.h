@@ -12,12 +12,13 @@
 
 namespace signet::services {
 
-// Uploads run on the store's lane: a token that hangs does not hold them up. Thread-safe.
+// Changes run on a lane of their own: a token that hangs does not hold them up, and a large bundle
+// holds up no other change. Thread-safe.
 class TrustStores {
  public:
   TrustStores(const keystore::Catalogue& catalogue, keystore::State& state, keystore::Trust& trust,
-              Lane& store)
-      : catalogue_(catalogue), state_(state), trust_(trust), store_(store) {}
+              Lane& lane)
+      : catalogue_(catalogue), state_(state), trust_(trust), lane_(lane) {}
 
   Result<api::Page<api::TrustInfo>> List(const api::TrustListRequest& request) const;
   Result<api::TrustInfo> Show(const api::TrustShowRequest& request) const;
@@ -44,7 +45,7 @@ class TrustStores {
   const keystore::Catalogue& catalogue_;
   keystore::State& state_;
   keystore::Trust& trust_;
-  Lane& store_;
+  Lane& lane_;
 };
 
 }  // namespace signet::services

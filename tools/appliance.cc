@@ -71,6 +71,7 @@ struct Appliance::Parts {
   std::mutex
       listener_mutex;  // the listener is told from the lanes' threads while the server may go away
   Lane store_lane{"store", 1, 256};
+  Lane trust_lane{"trust", 1, 64};
   Lane change_lane{"change", 1, 64};
   Lane sign_lane{"sign", 2, 256};
   Lane probe_lane{"probe", 1, 2};
@@ -162,11 +163,11 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   caretaker = std::make_unique<services::Caretaker>(
       services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust,
                                  *committer, *log, *changes, *token, change_lane, store_lane,
-                                 probe_lane},
+                                 trust_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
       catalogue, config.names, *state, *identities, change_lane, config.token.uri);
-  trust_stores = std::make_unique<services::TrustStores>(catalogue, *state, *trust, store_lane);
+  trust_stores = std::make_unique<services::TrustStores>(catalogue, *state, *trust, trust_lane);
   keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
   audit = std::make_unique<services::Audit>(*log, store_lane);
   settings = std::make_unique<services::Settings>(*trust, store_lane);
@@ -263,7 +264,8 @@ asio::awaitable<void> Appliance::Parts::StopAll() {
 
 bool Appliance::Parts::StopLanes() {
   bool stopped = true;
-  for (Lane* lane : {&connection_lane, &probe_lane, &sign_lane, &change_lane, &store_lane})
+  for (Lane* lane :
+       {&connection_lane, &probe_lane, &sign_lane, &change_lane, &trust_lane, &store_lane})
     stopped = lane->Stop(kStopGrace) && stopped;
   return stopped;
 }

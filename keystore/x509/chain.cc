@@ -161,7 +161,9 @@ Result<EntryKind> ClassifyEntry(const Certificate& certificate, std::optional<En
                          ", not " + std::string(EntryKindName(*asked)),
                      "Leave the kind out: a CA certificate determines it by itself.");
   }
-  if (fields.self_issued && !fields.self_signed) return KindOfCa(certificate);
+  if (fields.self_issued && !fields.self_signed) {
+    SIGNET_TRY(KindOfCa(certificate));  // a CA may issue to its own name, else a signature is bad
+  }
   if (asked == EntryKind::kOcspResponder) {
     SIGNET_TRY(CheckResponder(certificate));
     return EntryKind::kOcspResponder;

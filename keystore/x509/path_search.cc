@@ -19,7 +19,8 @@ bool SameEntity(const Certificate& a, const Certificate& b) {
 
 bool PathSearch::IsAnchor(const Certificate& certificate) const {
   const auto& fields = certificate.fields();
-  const auto anchors = LookUp(trust_.anchors, fields.subject_der, fields.key.ski);
+  const auto anchors =
+      LookUp(trust_.anchors, fields.subject_der, fields.ski.empty() ? fields.key.ski : fields.ski);
   return std::find(anchors.begin(), anchors.end(), certificate) != anchors.end();
 }
 

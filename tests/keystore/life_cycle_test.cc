@@ -151,6 +151,25 @@ TEST_F(LifeCycle, RegenerationOfTwoCsrsGivesEachItsOwnId) {
   ExpectConsistent();
 }
 
+TEST_F(LifeCycle, NamesThatWereAskedForStayInWhatIsMadeAnew) {
+  IdentityRequest request = Of("cup-ECDSA");
+  request.sans = {"DNS:alias.example.com"};
+  Operation operation = Next();
+  Done(identities->GenerateSelfSigned(operation, request));
+  Operation again = Next();
+  const ChangeResult result = Done(identities->Regenerate(again, {"cup-ECDSA"}, {}));
+  const auto made = x509::ReadCertificates(result.made->at(0).pem, 1).value().front();
+  EXPECT_THAT(made.fields().sans, Contains("DNS:alias.example.com"));
+  // Those of hosted domains are filled in anew, and it is said what goes.
+  IdentityRequest federation = Of("cup-xmpp-s2s-ECDSA");
+  federation.sans = {"DNS:alias.example.com"};
+  Operation third = Next();
+  Done(identities->GenerateSelfSigned(third, federation));
+  const PlanReport proposal = identities->ProposeRegeneration({"cup-xmpp-s2s-ECDSA"}).value();
+  ASSERT_NE(FindingOf(proposal.findings, "NAME_DROPPED"), nullptr);
+  EXPECT_THAT(FindingOf(proposal.findings, "NAME_DROPPED")->text, HasSubstr("alias.example.com"));
+}
+
 TEST_F(LifeCycle, RegenerationThatFailsHalfWayChangesNothing) {
   SelfSigned();
   SelfSigned("cup-xmpp-ECDSA");

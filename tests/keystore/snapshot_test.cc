@@ -105,6 +105,80 @@ TEST_F(StateTest, UnchangedPartsAreShared) {
   EXPECT_THAT(view.intermediates(root.fields().subject_der, ""), IsEmpty());
 }
 
+// States of former versions have the certificate alone.
+TEST_F(StateTest, RecordWithoutColumnsIsReadFromItsCertificate) {
+  const signet::testing::TestCa ca;
+  const auto root = x509::ReadCertificates(ca.Issuer("root"), 1).value().front();
+  store.Put(store.layout.Certificate(root.fingerprint()),
+            "{\"der\":\"" + Base64Encode(root.der()) + "\"}");
+  const auto now = Open()->Now();
+  const StoredCertificate* found = now->certificates->Find(root.fingerprint());
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found->subject(), root.fields().subject);
+  EXPECT_EQ(found->not_after(), root.fields().not_after);
+  EXPECT_TRUE(found->self_signed());
+  EXPECT_EQ(found->der(), root.der());
+}
+
+class CertificateTableTest : public ::testing::Test {
+ protected:
+  // No certificate is read as long as the columns are there.
+  static CertificateTable::Row Row(const std::string& fingerprint, const std::string& subject_id,
+                                   const std::string& key_id, const std::string& der = "x") {
+    CertificateRecord record;
+    record.der = Base64Encode(der);
+    record.subject_id = subject_id;
+    record.key_id = key_id;
+    return StoredCertificate::FromRecord(fingerprint, std::move(record));
+  }
+  static std::vector<std::string> Named(const CertificateTable& table, const std::string& key_id) {
+    std::vector<std::string> found;
+    table.EachNamed(0x77ull << 56, key_id, [&](const StoredCertificate& row) {
+      found.emplace_back(row.fingerprint());
+      return true;
+    });
+    return found;
+  }
+};
+
+TEST_F(CertificateTableTest, ThoseOfASubjectAreFoundTheWantedKeyFirst) {
+  CertificateTable::Editor editor{CertificateTable()};
+  editor.Put(Row("aa01", "7700000000000000", "11"));
+  editor.Put(Row("aa02", "7700000000000000", "22"));
+  editor.Put(Row("bb03", "7700000000000000", "33"));
+  editor.Put(Row("aa04", "7700000000000001", "22"));
+  const CertificateTable table = editor.Take();
+  EXPECT_EQ(table.size(), 4u);
+  EXPECT_THAT(Named(table, "22"), ElementsAre("aa02", "aa01", "bb03"));
+  EXPECT_THAT(Named(table, ""), ElementsAre("aa01", "aa02", "bb03"));
+}
+
+TEST_F(CertificateTableTest, EditedCopyLeavesTheFormerOneAsItWas) {
+  CertificateTable::Editor first{CertificateTable()};
+  first.Put(Row("aa01", "7700000000000000", "11"));
+  first.Put(Row("aa02", "7700000000000000", "22"));
+  const CertificateTable before = first.Take();
+  CertificateTable::Editor second(before);
+  second.Erase("aa01");
+  second.Put(Row("aa02", "7700000000000000", "22", "another content"));
+  second.Put(Row("aa03", "7700000000000000", "33"));
+  const CertificateTable after = second.Take();
+  EXPECT_THAT(Named(before, ""), ElementsAre("aa01", "aa02"));
+  EXPECT_EQ(before.Find("aa02")->der(), "x");
+  EXPECT_THAT(Named(after, ""), ElementsAre("aa02", "aa03"));
+  EXPECT_EQ(after.Find("aa02")->der(), "another content");
+  EXPECT_EQ(after.Find("aa01"), nullptr);
+}
+
+TEST_F(CertificateTableTest, SameCertificateAgainKeepsWhatIsThere) {
+  CertificateTable::Editor first{CertificateTable()};
+  first.Put(Row("aa01", "7700000000000000", "11"));
+  const CertificateTable before = first.Take();
+  CertificateTable::Editor second(before);
+  second.Put(Row("aa01", "7700000000000000", "11"));
+  EXPECT_EQ(second.Take().Find("aa01"), before.Find("aa01"));
+}
+
 TEST_F(StateTest, EveryKeyHasItsOwner) {
   IdentityRecord identity;
   identity.purpose = "cup";

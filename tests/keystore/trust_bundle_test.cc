@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 
 #include "keystore/trust.h"
+#include "keystore/trust_writer.h"
 #include "tests/keystore/open_store.h"
 #include "tests/keystore/plan_world.h"
 #include "tests/support/test_ca.h"
@@ -112,6 +113,58 @@ TEST_F(TrustBundle, DeletedOneStaysOutAndTheOthersAreTaken) {
   ASSERT_TRUE(Upload(ca->Issuer("root") + many, true, /*undelete=*/true));
   EXPECT_THAT(ListSeen(), Contains(root));
   EXPECT_EQ(state->Now()->Tombstone("cup-trust", root), nullptr);
+}
+
+TEST_F(TrustBundle, DeletedAnchorVouchesForNothing) {
+  ASSERT_TRUE(Upload(ca->Issuer("root")));
+  Operation deletion;
+  deletion.id = "deletion";
+  ASSERT_TRUE(trust->Delete(deletion, {"cup-trust", ListSeen().front(), "", {}}, {}));
+  const auto result = Upload(ca->Issuer("root") + ca->Issuer("intermediate"));
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().word, "NOTHING_TAKEN");
+  ASSERT_THAT(result.error().findings, SizeIs(2));
+  EXPECT_THAT(result.error().findings[0].text, HasSubstr("DELETED_BEFORE"));
+  EXPECT_THAT(result.error().findings[1].text, HasSubstr("CHAIN_INCOMPLETE"));
+}
+
+TEST_F(TrustBundle, PinnedCaIsTrustedAsACaOnceItsUploadAsksForIt) {
+  const auto root = x509::ReadCertificates(ca->Issuer("root"), 1).value().front();
+  TrustWriter writer(*state->Now(), store.layout, "import", WallTime());
+  writer.Add("cup-trust", {root, x509::EntryKind::kPinned, ""}, "imported from h");
+  Transaction transaction;
+  writer.WriteTo(transaction);
+  ASSERT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)).value());
+  const auto bundle = Upload(ca->Issuer("root") + ca->Issuer("intermediate"));
+  ASSERT_FALSE(bundle);
+  EXPECT_THAT(bundle.error().findings[0].text, HasSubstr("ENTRY_KIND_DIFFERS"));
+  const auto raised = Upload(ca->Issuer("root") + ca->Issuer("intermediate"), /*bundle=*/false);
+  ASSERT_TRUE(raised) << raised.error().ToString();
+  EXPECT_THAT(raised.value().stored, SizeIs(2));
+  EXPECT_EQ(state->Now()->TrustEntry("cup-trust", root.fingerprint())->kind, "anchor");
+  EXPECT_EQ(Seen(), 2u);
+}
+
+// The one that is overtaken fails, though its own last transaction touches no shard.
+TEST_F(TrustBundle, UploadThatIsOvertakenBeforeItsEndIsTakenBack) {
+  const std::string pem = many;
+  Operation other;
+  other.id = "other";
+  bool overtaken = false;
+  state->OnChange([&](const Snapshot& snapshot) {
+    overtaken = overtaken || (!snapshot.pending.empty() && snapshot.trust.contains("cup-trust"));
+  });
+  store.lossy.After(3, LossyStore::Fault::kRefuse);  // before the last transaction
+  ASSERT_FALSE(Upload(pem));
+  ASSERT_TRUE(overtaken);
+  const std::string first = operation.id;
+  store.lossy.Next(LossyStore::Fault::kNone);
+  const Revision begun = state->Now()->pending.at(first).modified;
+  ASSERT_TRUE(Upload(pem));
+  ASSERT_THAT(state->Now()->pending, SizeIs(1));
+  EXPECT_GT(state->Now()->pending.at(first).modified, begun);  // what the first one expects is over
+  ASSERT_TRUE(trust->Undo(first));
+  EXPECT_EQ(Seen(), kMany);
 }
 
 TEST_F(TrustBundle, ManyAreSeenAtOnceThoughTheyAreStoredInParts) {
