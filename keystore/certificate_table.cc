@@ -134,12 +134,6 @@ void CertificateTable::EachNamed(NameId subject, const std::string& key_id,
   }
 }
 
-std::size_t CertificateTable::size() const {
-  std::size_t count = 0;
-  for (const auto& shard : rows_) count += shard ? shard->size() : 0;
-  return count;
-}
-
 namespace {
 
 // The shard that an edit may change.

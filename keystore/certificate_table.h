@@ -89,7 +89,6 @@ class CertificateTable {
   // `visit` says false.
   void EachNamed(NameId subject, const std::string& key_id,
                  const std::function<bool(const StoredCertificate&)>& visit) const;
-  std::size_t size() const;
 
   class Editor;
 

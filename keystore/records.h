@@ -99,9 +99,8 @@ BOOST_DESCRIBE_STRUCT(TrustShardRecord, (LenientRecord), (entries))
 // is not seen until its last transaction, which takes this record away.
 struct PendingRecord : LenientRecord {
   std::string store;
-  WallTime begun{};
 };
-BOOST_DESCRIBE_STRUCT(PendingRecord, (LenientRecord), (store, begun))
+BOOST_DESCRIBE_STRUCT(PendingRecord, (LenientRecord), (store))
 
 // A deleted trust entry: nothing but an explicit wish brings it back (SPEC B5).
 struct TombstoneRecord : LenientRecord {

@@ -59,7 +59,7 @@ Result<ChangeResult> Trust::Store(Operation& operation, const std::string& metho
     return Finish(operation, method, plan, std::move(detail), std::move(parts.front()),
                   std::move(result));
   }
-  auto stored = StoreInParts(operation, plan, std::move(parts), in.now);
+  auto stored = StoreInParts(operation, plan, std::move(parts));
   if (stored) {
     auto finished = Finish(operation, method, plan, std::move(detail), std::move(stored).value(),
                            std::move(result));
@@ -75,11 +75,10 @@ Result<ChangeResult> Trust::Store(Operation& operation, const std::string& metho
 }
 
 Result<Transaction> Trust::StoreInParts(Operation& operation, const TrustPlan& plan,
-                                        std::vector<Transaction> parts, WallTime now) {
+                                        std::vector<Transaction> parts) {
   const std::string pending = state_.layout().Pending(operation.id);
   PendingRecord record;
   record.store = plan.store;
-  record.begun = now;
   parts.front().Expect(pending, 0);
   parts.front().Put(pending, json::serialize(ToJson(record)));
   Revision begun = 0;

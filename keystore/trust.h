@@ -39,7 +39,7 @@ class Trust {
                              const std::string& origin, const TrustPlan& plan, const PlanInput& in);
   // Commits all parts, unseen; the transaction returned, with the operation's record, shows them.
   Result<Transaction> StoreInParts(Operation& operation, const TrustPlan& plan,
-                                   std::vector<Transaction> parts, WallTime now);
+                                   std::vector<Transaction> parts);
   Result<ChangeResult> Finish(Operation& operation, const std::string& method, const Plan& plan,
                               std::string detail, Transaction transaction, ChangeResult result);
 

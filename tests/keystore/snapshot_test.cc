@@ -148,7 +148,7 @@ TEST_F(CertificateTableTest, ThoseOfASubjectAreFoundTheWantedKeyFirst) {
   editor.Put(Row("bb03", "7700000000000000", "33"));
   editor.Put(Row("aa04", "7700000000000001", "22"));
   const CertificateTable table = editor.Take();
-  EXPECT_EQ(table.size(), 4u);
+  for (const char* each : {"aa01", "aa02", "bb03", "aa04"}) EXPECT_NE(table.Find(each), nullptr);
   EXPECT_THAT(Named(table, "22"), ElementsAre("aa02", "aa01", "bb03"));
   EXPECT_THAT(Named(table, ""), ElementsAre("aa01", "aa02", "bb03"));
 }

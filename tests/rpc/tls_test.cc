@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "rpc/tls_listener.h"
 #include "tests/rpc/test_server.h"
@@ -139,6 +140,32 @@ TEST(Tls, AListedClientCertificateHasItsRoleAndAnotherHasNone) {
               std::string::npos);
     EXPECT_NE(CurlRpc(server, use("u"), "test.echo").find("ACCESS_DENIED"), std::string::npos);
     EXPECT_EQ(Curl(server, use("u")), "200");
+  }
+  Shell("rm -f " + base + "*");
+}
+
+TEST(Tls, LargeBodyIsTakenOnlyFromWhoMayStoreSomething) {
+  const std::string base =
+      std::filesystem::temp_directory_path() / ("signet-l" + std::to_string(getpid()));
+  const std::string operator_print = MakeClient(base + "o", "clientAuth");
+  const std::string auditor_print = MakeClient(base + "a", "clientAuth");
+  {
+    TestServer server([&](ServerOptions& options) {
+      options.clients = {Client(operator_print, "deployment", "operator"),
+                         Client(auditor_print, "revision", "auditor")};
+    });
+    server.server().tls()->UseIdentity(server.Identity());
+    std::ofstream(base + ".json")
+        << R"({"jsonrpc":"2.0","id":1,"method":"test.large","params":{"text":")"
+        << std::string(5u << 20, 'a') << "\"}}";
+    const auto send = [&](const std::string& name) {
+      return Curl(server,
+                  "--cert " + base + name + ".pem --key " + base + name +
+                      ".key -H 'Content-Type: application/json' --data-binary @" + base + ".json",
+                  "/rpc");
+    };
+    EXPECT_EQ(send("o"), "200");
+    EXPECT_EQ(send("a"), "413");
   }
   Shell("rm -f " + base + "*");
 }
