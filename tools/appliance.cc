@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "hsm/token_client.h"
 #include "keystore/catalogue.h"
 #include "keystore/format.h"
 #include "keystore/identities.h"
@@ -19,9 +20,11 @@
 #include "services/caretaker.h"
 #include "services/certificates.h"
 #include "services/import.h"
+#include "services/key_view.h"
 #include "services/keys.h"
 #include "services/settings.h"
 #include "services/trust_stores.h"
+#include "tools/dev_keyd.h"
 
 namespace signet::tools {
 
@@ -31,7 +34,6 @@ namespace {
 
 constexpr char kLockFile[] = "lock";
 constexpr Duration kStopGrace = std::chrono::seconds(5);
-constexpr Duration kExclusiveWait = std::chrono::seconds(2);
 
 Result<keystore::Catalogue> ReadCatalogue(const Config& config, FileSystem& files) {
   if (config.catalogue_file.empty()) return keystore::LoadCatalogue(config.product);
@@ -54,7 +56,8 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::NodeLog> log;
   std::unique_ptr<keystore::Store> store;
   std::unique_ptr<keystore::State> state;
-  std::unique_ptr<hsm::TokenOwner> token;
+  std::optional<DevKeyd> dev_keyd;
+  std::unique_ptr<hsm::TokenClient> token;
   std::unique_ptr<keystore::Committer> committer;
   std::unique_ptr<keystore::Identities> identities;
   std::unique_ptr<keystore::Trust> trust;
@@ -83,6 +86,7 @@ struct Appliance::Parts {
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
   void RefreshTls();
+  void ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
   asio::awaitable<void> StopAll();
@@ -120,7 +124,14 @@ Status Appliance::Parts::OpenState() {
 }
 
 Status Appliance::Parts::OpenToken() {
-  SIGNET_TRY(token, hsm::TokenOwner::Open(config.token, *files, *clock, log->throttle()));
+  const hsm::AgentConfig& keyd = config.keyd.agent;
+  if (!config.dev_folder.empty()) {
+    SIGNET_TRY(DevKeyd begun, DevKeyd::Start(config.dev_folder, keyd.management_socket));
+    dev_keyd.emplace(std::move(begun));
+  }
+  SIGNET_TRY(token, hsm::TokenClient::Open({config.keyd.client_module, keyd.management_socket,
+                                            keyd.credential, keyd.token.uri},
+                                           *files));
   committer = std::make_unique<keystore::Committer>(*state);
   identities = std::make_unique<keystore::Identities>(catalogue, config.names, *state, *committer,
                                                       token->token(), *clock);
@@ -131,11 +142,8 @@ Status Appliance::Parts::OpenToken() {
     if (purpose.tls_listener) RefreshTls();
   });
   token->OnRebuild([this] { RefreshTls(); });
-  token->SetExclusive([this](std::function<void()> reload) {
-    std::lock_guard lock(listener_mutex);
-    if (server == nullptr || server->tls() == nullptr) return reload(), true;
-    return server->tls()->RunExclusive(std::move(reload), kExclusiveWait);
-  });
+  state->OnChange([this](const keystore::Snapshot& snapshot) { ShowKeys(snapshot); });
+  ShowKeys(*state->Now());
   return Ok();
 }
 
@@ -166,7 +174,7 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
                                  trust_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
-      catalogue, config.names, *state, *identities, change_lane, config.token.uri);
+      catalogue, config.names, *state, *identities, change_lane, config.keyd.agent.token.uri);
   trust_stores = std::make_unique<services::TrustStores>(catalogue, *state, *trust, trust_lane);
   keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
   audit = std::make_unique<services::Audit>(*log, store_lane);
@@ -230,6 +238,12 @@ void Appliance::Parts::RefreshTls() {
   } else {
     Log(LogLevel::kWarning, "the TLS listener has no identity: " + material.error().ToString());
   }
+}
+
+// Services see a key before anybody is told of its certificate.
+void Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
+  const Status shown = token->Show(services::MakeKeyView(catalogue, snapshot));
+  if (!shown) Log(LogLevel::kWarning, "services do not see new keys yet: " + shown.error().detail);
 }
 
 services::api::StatusAnswer Appliance::Parts::Describe() const {
@@ -297,11 +311,12 @@ bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
   if (parts.token->Info().state == hsm::TokenState::kOperational) parts.RefreshTls();
   parts.server->Start();
   asio::co_spawn(parts.loop, parts.caretaker->Run(), asio::detached);
-  ready({parts.config.socket, parts.server->url()});
+  ready({parts.config.socket, parts.config.keyd.agent.socket, parts.server->url()});
   parts.loop.run();
   const bool stopped = parts.StopLanes();
   std::lock_guard lock(parts.listener_mutex);
   if (stopped) parts.server.reset();
+  if (!stopped) parts.dev_keyd.reset();
   return stopped;
 }
 

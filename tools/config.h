@@ -5,11 +5,11 @@
 #include <optional>
 #include <string>
 
-#include "hsm/token_owner.h"
 #include "keystore/node.h"
 #include "platform/address_policy.h"
 #include "platform/files.h"
 #include "rpc/appliance_view.h"
+#include "tools/keyd_config.h"
 
 namespace signet::tools {
 
@@ -18,13 +18,14 @@ struct Config {
   std::string catalogue_file;  // a third product's catalogue
   keystore::NodeNames names;
   std::string state_directory;
-  hsm::TokenConfig token;
+  KeydConfig keyd;  // the token and its owner
   std::string socket, socket_group;
   std::optional<std::pair<std::string, std::uint16_t>> listen;  // address, port; none: no TLS side
   AddressPolicy outgoing;  // where connections to other servers may go
   rpc::LocalRoles roles;
   std::vector<rpc::ClientCertificate> clients;
   std::string log_level = "info";
+  std::string dev_folder;  // of --dev: signet-keyd is started and ended with the daemon
 };
 
 // kUsage CONFIG_INVALID with line and column of every problem; kRefused UNSAFE_FILE when others may
