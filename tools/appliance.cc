@@ -22,6 +22,7 @@
 #include "services/import.h"
 #include "services/key_view.h"
 #include "services/keys.h"
+#include "services/metrics.h"
 #include "services/settings.h"
 #include "services/trust_stores.h"
 #include "tools/dev_keyd.h"
@@ -33,6 +34,7 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr char kLockFile[] = "lock";
+constexpr Duration kScrapeLimit = std::chrono::seconds(5);
 constexpr Duration kStopGrace = std::chrono::seconds(5);
 
 Result<keystore::Catalogue> ReadCatalogue(const Config& config, FileSystem& files) {
@@ -89,6 +91,7 @@ struct Appliance::Parts {
   void ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
+  asio::awaitable<std::string> Metrics();
   asio::awaitable<void> StopAll();
   bool StopLanes();
 };
@@ -203,6 +206,7 @@ Status Appliance::Parts::OpenServer() {
   view.ready = [this] {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
+  view.metrics = [this] { return Metrics(); };
   rpc::Services services{*certificates,
                          *trust_stores,
                          *keys,
@@ -269,6 +273,12 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.recovered = report.recovered;
   answer.warnings = report.warnings;
   return answer;
+}
+
+asio::awaitable<std::string> Appliance::Parts::Metrics() {
+  auto ask = [this] { return token->Use(); };
+  const Result<hsm::UseReport> use = co_await RunOn(connection_lane, std::move(ask), kScrapeLimit);
+  co_return services::MetricsText(token->Info(), use);
 }
 
 asio::awaitable<void> Appliance::Parts::StopAll() {

@@ -94,8 +94,7 @@ AgentConnection::Outcome AgentConnection::FindObjects(wire::Reader& reader) {
     outcome.reply.code = CKR_OPERATION_NOT_INITIALIZED;
   } else {
     Search& search = *session->search;
-    const std::size_t count =
-        std::min({room, kMaxFound, search.found.size() - search.next});
+    const std::size_t count = std::min({room, kMaxFound, search.found.size() - search.next});
     const auto first = search.found.begin() + static_cast<std::ptrdiff_t>(search.next);
     search.next += count;
     wire::Writer(outcome.reply.arguments)
@@ -142,8 +141,8 @@ AgentConnection::Outcome AgentConnection::SignInit(wire::Reader& reader) {
     return outcome;
   }
   const VirtualKey& key = view->keys[object->key];
-  outcome.reply.code = object->is_private ? CheckRawMechanism(mechanism, key.spec)
-                                          : CKR_KEY_FUNCTION_NOT_PERMITTED;
+  outcome.reply.code =
+      object->is_private ? CheckRawMechanism(mechanism, key.spec) : CKR_KEY_FUNCTION_NOT_PERMITTED;
   if (outcome.reply.code == CKR_OK) {
     session->sign.emplace(SignOperation{key.id, key.purpose, key.spec, std::move(mechanism), {}});
   }
@@ -151,8 +150,7 @@ AgentConnection::Outcome AgentConnection::SignInit(wire::Reader& reader) {
 }
 
 AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
-                                                        std::string_view data,
-                                                        std::uint32_t room) {
+                                                        std::string_view data, std::uint32_t room) {
   Outcome outcome;
   const std::size_t size = RawSignatureSize(session.sign->spec);
   if (room < size) {  // also: only the size is asked for; the operation goes on
