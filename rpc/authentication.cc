@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "platform/accounts.h"
 #include "platform/encoding.h"
 
 namespace signet::rpc {
@@ -104,15 +105,10 @@ void LocalUsers::AddServices(Entry& entry, const std::vector<gid_t>& groups) con
 
 bool LocalUsers::InGroup(const std::vector<std::string>& names,
                          const std::vector<gid_t>& groups) const {
-  std::vector<char> buffer(65536);
   for (const std::string& name : names) {
-    group record{};
-    group* found = nullptr;
-    if (getgrnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found) != 0 ||
-        found == nullptr) {
-      continue;
-    }
-    if (std::find(groups.begin(), groups.end(), found->gr_gid) != groups.end()) return true;
+    const Result<std::uint32_t> group = FindGroup(name);
+    if (group && std::find(groups.begin(), groups.end(), group.value()) != groups.end())
+      return true;
   }
   return false;
 }

@@ -1,7 +1,6 @@
 #include "rpc/unix_socket_file.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -11,7 +10,8 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
-#include <vector>
+
+#include "platform/accounts.h"
 
 namespace signet::rpc {
 
@@ -124,15 +124,8 @@ Status UnixSocketFile::Bind(const std::string& group) {
   device_ = info.st_dev;
   inode_ = info.st_ino;
   if (!group.empty()) {
-    std::vector<char> buffer(65536);
-    struct group record {};
-    struct group* found = nullptr;
-    getgrnam_r(group.c_str(), &record, buffer.data(), buffer.size(), &found);
-    if (found == nullptr) {
-      return MakeError(Kind::kUsage, "GROUP_UNKNOWN", "there is no group '" + group + "'",
-                       "Make the group, or name another in the configuration.");
-    }
-    if (lchown(path_.c_str(), static_cast<uid_t>(-1), found->gr_gid) != 0)
+    SIGNET_TRY(const std::uint32_t gid, FindGroup(group));
+    if (lchown(path_.c_str(), static_cast<uid_t>(-1), gid) != 0)
       return ErrnoError(errno, "chown", path_);
   }
   if (chmod(path_.c_str(), 0660) != 0) return ErrnoError(errno, "chmod", path_);
