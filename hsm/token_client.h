@@ -47,6 +47,8 @@ class TokenClient final : public TokenControl {
   // Called after keys were taken up anew and when the token became operational: whoever holds an
   // EVP_PKEY takes it up too. On the thread that noticed, with no lock held.
   void OnRebuild(std::function<void()> callback);
+  // Called when a Probe finds nobody, on its thread.
+  void OnUnreachable(std::function<void()> callback);
   // The process on the other side; 0 when it was never reached.
   pid_t keyd() const;
 

@@ -139,6 +139,12 @@ Status Appliance::Parts::OpenToken() {
     if (purpose.tls_listener) RefreshTls();
   });
   token->OnRebuild([this] { RefreshTls(); });
+  if (dev_keyd) {
+    token->OnUnreachable([this] {
+      const Status revived = dev_keyd->Revive();
+      if (!revived) Log(LogLevel::kError, revived.error().ToString());
+    });
+  }
   state->OnChange([this](const keystore::Snapshot& snapshot) { ShowKeys(snapshot); });
   ShowKeys(*state->Now());
   return Ok();

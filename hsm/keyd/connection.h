@@ -76,7 +76,7 @@ class AgentConnection {
   };
   // Takes the next message out of `input`, if there is a whole one.
   Step Next(WipedString& input);
-  // The frame to send for the job of the last step; code CKR_OK or an error of the watchdog's.
+  // The frame to send for the job of the last step; `abandoned`: it did not come back in time.
   std::string Finish(AgentReply reply, bool abandoned);
 
   // For a successor after a crash, which has nothing but the socket: greeted long ago; a service
@@ -158,6 +158,7 @@ class AgentConnection {
   Outcome UnwrapKey(wire::Reader& reader);
   Outcome Control(wire::Reader& reader);
 
+  CK_RV TokenFailed() const;
   static Outcome Failure(CK_RV code);
   SessionState* FindSession(CK_ULONG session);
   const VirtualObject* FindObject(const VirtualObjects& view, CK_ULONG handle) const;

@@ -399,7 +399,7 @@ void AgentServer::Impl::CheckWorkers() {
       worker->left_behind = true;
     }
     backend.ReportHang();
-    client->out = client->connection.Finish({CKR_DEVICE_ERROR, {}}, true);
+    client->out = client->connection.Finish({}, true);
     const Flushed flushed = Flush(*client);
     if (flushed == Flushed::kGone) {
       Close(*client);
