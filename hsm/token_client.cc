@@ -105,7 +105,7 @@ struct TokenClient::Impl {
   std::string instance;
   std::int64_t generation = -1;
   std::string view_document, view_digest;
-  std::vector<std::function<void()>> rebuilt;
+  std::vector<std::function<bool()>> rebuilt;
   std::function<void()> unreachable;
   std::mutex probe_mutex;  // one look at a time
 
@@ -115,12 +115,14 @@ struct TokenClient::Impl {
 };
 
 void TokenClient::Impl::Announce() {
-  std::vector<std::function<void()>> callbacks;
+  std::vector<std::function<bool()>> callbacks;
   {
     const std::lock_guard lock(mutex);
     callbacks = rebuilt;
   }
-  for (const auto& callback : callbacks) callback();
+  for (const auto& callback : callbacks) {
+    if (!callback()) strands.front()->recovered = true;
+  }
 }
 
 // Connections of a process that is no more, or handles of a token that was loaded anew.
@@ -270,7 +272,7 @@ Status TokenClient::Show(const KeyView& view) {
   return Ok();
 }
 
-void TokenClient::OnRebuild(std::function<void()> callback) {
+void TokenClient::OnRebuild(std::function<bool()> callback) {
   const std::lock_guard lock(impl_->mutex);
   impl_->rebuilt.push_back(std::move(callback));
 }
