@@ -112,7 +112,8 @@ Status ControlChannel::Connect() {
   Close();
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (socket_.size() >= sizeof address.sun_path) return Unreachable(socket_, "the path is too long");
+  if (socket_.size() >= sizeof address.sun_path)
+    return Unreachable(socket_, "the path is too long");
   std::memcpy(address.sun_path, socket_.data(), socket_.size());
   fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd_ < 0) return ErrnoError(errno, "socket", socket_);
@@ -130,8 +131,8 @@ Status ControlChannel::Connect() {
   writer.Array(wire::kHandshake);
   writer.Byte(1);
   writer.Array(credential_.Reveal());
-  const std::string frame = wire::Frame(
-      code_++, static_cast<std::uint32_t>(wire::Call::kInitialize), "ayyay", arguments);
+  const std::string frame =
+      wire::Frame(code_++, static_cast<std::uint32_t>(wire::Call::kInitialize), "ayyay", arguments);
   WipedString greeting;
   greeting.reserve(frame.size() + 64);
   greeting.push_back('\0');  // version 0
@@ -158,8 +159,7 @@ Result<json::value> ControlChannel::Call(std::string_view method, std::string_vi
                                          Duration limit) {
   const std::lock_guard lock(mutex_);
   SIGNET_TRY(Connect());
-  const WipedString frame =
-      SecretFrame(code_++, wire::Call::kControl, "zay", method, octets);
+  const WipedString frame = SecretFrame(code_++, wire::Call::kControl, "zay", method, octets);
   std::string answer;
   const Status done = Exchange(frame, answer, std::chrono::steady_clock::now() + limit);
   if (!done) {

@@ -1,5 +1,5 @@
-// What signetd and signet-keyd say to one another beside PKCS#11, on the management socket: a method
-// and octets there, a JSON document back: {"result": …} or {"error": …}. Types only.
+// What signetd and signet-keyd say to one another beside PKCS#11, on the management socket: a
+// method and octets there, a JSON document back: {"result": …} or {"error": …}. Types only.
 #pragma once
 
 #include <boost/describe.hpp>
@@ -12,10 +12,10 @@
 
 namespace signet::hsm::control {
 
-inline constexpr char kState[] = "state";         // StateAnswer
-inline constexpr char kUse[] = "use";             // UseReport
-inline constexpr char kShow[] = "show";           // octets: KeyView as JSON
-inline constexpr char kUnlock[] = "unlock";       // octets: the PIN
+inline constexpr char kState[] = "state";    // StateAnswer
+inline constexpr char kUse[] = "use";        // UseReport
+inline constexpr char kShow[] = "show";      // octets: KeyView as JSON
+inline constexpr char kUnlock[] = "unlock";  // octets: the PIN
 inline constexpr char kLock[] = "lock";
 inline constexpr char kSelfTest[] = "self-test";  // SelfTestRow[]
 

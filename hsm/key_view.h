@@ -13,9 +13,10 @@ namespace signet::hsm {
 struct ViewKey {
   std::string purpose;                // "tomcat"
   std::vector<std::string> services;  // of the catalogue, that use the purpose
-  std::string label;  // CKA_LABEL that clients see: the purpose, "tomcat-previous" of the former key
-  std::string id;     // CKA_ID, hex
-  std::string spki;   // SubjectPublicKeyInfo, DER, base64
+  std::string
+      label;         // CKA_LABEL that clients see: the purpose, "tomcat-previous" of the former key
+  std::string id;    // CKA_ID, hex
+  std::string spki;  // SubjectPublicKeyInfo, DER, base64
   std::vector<std::string> certificates;  // DER, base64: the key's own first, then its chain
 };
 BOOST_DESCRIBE_STRUCT(ViewKey, (), (purpose, services, label, id, spki, certificates))

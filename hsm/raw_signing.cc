@@ -51,7 +51,8 @@ Status Verify(const SigningKey& key, const RawMechanism& row, const wire::Mechan
     void operator()(EVP_PKEY_CTX* p) const { EVP_PKEY_CTX_free(p); }
   };
   std::string digest(data);
-  const HashRow* hash = FindHash(row.hash != 0 ? row.hash : (mechanism.pss ? mechanism.pss->hashAlg : 0));
+  const HashRow* hash =
+      FindHash(row.hash != 0 ? row.hash : (mechanism.pss ? mechanism.pss->hashAlg : 0));
   if (row.hash != 0) {
     digest.resize(hash->size);
     std::size_t size = digest.size();
@@ -63,13 +64,13 @@ Status Verify(const SigningKey& key, const RawMechanism& row, const wire::Mechan
   const std::unique_ptr<EVP_PKEY_CTX, Free> context(
       EVP_PKEY_CTX_new(key.public_key.get(), nullptr));
   bool ok = context != nullptr && EVP_PKEY_verify_init(context.get()) == 1 &&
-            EVP_PKEY_CTX_set_rsa_padding(context.get(), mechanism.pss ? RSA_PKCS1_PSS_PADDING
-                                                                      : RSA_PKCS1_PADDING) == 1;
+            EVP_PKEY_CTX_set_rsa_padding(
+                context.get(), mechanism.pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) == 1;
   if (ok && hash != nullptr)
     ok = EVP_PKEY_CTX_set_signature_md(context.get(), EVP_get_digestbyname(hash->name)) == 1;
   if (ok && mechanism.pss) {
-    ok = EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(),
-                                          static_cast<int>(mechanism.pss->sLen)) == 1;
+    ok =
+        EVP_PKEY_CTX_set_rsa_pss_saltlen(context.get(), static_cast<int>(mechanism.pss->sLen)) == 1;
   }
   ok = ok && EVP_PKEY_verify(context.get(), Octets(signature), signature.size(), Octets(digest),
                              digest.size()) == 1;
@@ -108,8 +109,7 @@ CK_RV CheckRawMechanism(const wire::Mechanism& mechanism, const KeySpec& spec) {
   if (row == nullptr) return CKR_MECHANISM_INVALID;
   if (!mechanism.octets.empty()) return CKR_MECHANISM_PARAM_INVALID;
   const bool is_pss = row->type == CKM_RSA_PKCS_PSS || row->type == CKM_SHA256_RSA_PKCS_PSS ||
-                      row->type == CKM_SHA384_RSA_PKCS_PSS ||
-                      row->type == CKM_SHA512_RSA_PKCS_PSS;
+                      row->type == CKM_SHA384_RSA_PKCS_PSS || row->type == CKM_SHA512_RSA_PKCS_PSS;
   if (is_pss != mechanism.pss.has_value()) return CKR_MECHANISM_PARAM_INVALID;
   if (row->algorithm != spec.algorithm) return CKR_KEY_TYPE_INCONSISTENT;
   if (!is_pss) return CKR_OK;

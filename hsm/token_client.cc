@@ -19,7 +19,8 @@ namespace {
 
 constexpr Duration kQuick = std::chrono::seconds(3);
 constexpr Duration kSlow = std::chrono::seconds(100);  // a login, the self-test
-// The other side answers the calls of one connection one after the other: signatures go over several.
+// The other side answers the calls of one connection one after the other: signatures go over
+// several.
 constexpr std::size_t kStrands = 3;
 
 FileSystem& RealFiles() {
@@ -171,9 +172,8 @@ Result<std::unique_ptr<TokenClient>> TokenClient::Open(TokenClientConfig config,
   auto impl = std::make_unique<Impl>(config, credential);
   for (std::size_t i = 0; i < kStrands; ++i) {
     SIGNET_TRY(auto uri, TokenUri::Parse(config.uri));
-    SIGNET_TRY(auto module,
-               Module::LoadRemote(config.module, {"unix:path=" + config.socket,
-                                                  std::string(credential.Reveal())}));
+    SIGNET_TRY(auto module, Module::LoadRemote(config.module, {"unix:path=" + config.socket,
+                                                               std::string(credential.Reveal())}));
     impl->strands.push_back(std::make_unique<Impl::Strand>(std::move(module), std::move(uri)));
   }
   Impl* raw = impl.get();

@@ -34,7 +34,7 @@ struct Demand {
   bool value;
 };
 constexpr Demand kPrivateKey[] = {
-    {CKA_TOKEN, true},   {CKA_PRIVATE, true}, {CKA_SENSITIVE, true},     {CKA_SIGN, true},
+    {CKA_TOKEN, true},    {CKA_PRIVATE, true}, {CKA_SENSITIVE, true},     {CKA_SIGN, true},
     {CKA_DECRYPT, false}, {CKA_UNWRAP, false}, {CKA_SIGN_RECOVER, false}, {CKA_DERIVE, false},
 };
 
@@ -49,7 +49,8 @@ Status CheckPrivatePart(const std::vector<Attribute>& attributes) {
   for (const Attribute& attribute : attributes) {
     const bool is_key_material =
         attribute.type >= CKA_PRIVATE_EXPONENT && attribute.type <= CKA_COEFFICIENT;
-    if (attribute.type == CKA_VALUE || attribute.type == CKA_TRUSTED || is_key_material) fits = false;
+    if (attribute.type == CKA_VALUE || attribute.type == CKA_TRUSTED || is_key_material)
+      fits = false;
   }
   if (fits) return Ok();
   return CkError(CKR_TEMPLATE_INCONSISTENT, "C_GenerateKeyPair");
@@ -128,9 +129,9 @@ Result<std::vector<TokenObjects::Number>> TokenObjects::Find(const std::vector<A
     for (const CK_OBJECT_HANDLE handle : found) {
       auto object_class = ReadNumber(session, handle, CKA_CLASS);
       // Keys are all that there is to manage; what was destroyed since is not found.
-      if (!object_class || (object_class.value() != CKO_PRIVATE_KEY &&
-                            object_class.value() != CKO_PUBLIC_KEY &&
-                            object_class.value() != CKO_SECRET_KEY)) {
+      if (!object_class ||
+          (object_class.value() != CKO_PRIVATE_KEY && object_class.value() != CKO_PUBLIC_KEY &&
+           object_class.value() != CKO_SECRET_KEY)) {
         continue;
       }
       const Number number = Remember(handle, object_class.value());
@@ -289,8 +290,8 @@ Result<TokenObjects::Number> TokenObjects::Unwrap(CK_MECHANISM_TYPE mechanism, N
     std::string octets(wrapped);
     CK_OBJECT_HANDLE handle = CK_INVALID_HANDLE;
     failed = session.module()->C_UnwrapKey(session.handle(), &native, kek,
-                                           reinterpret_cast<CK_BYTE*>(octets.data()),
-                                           octets.size(), key.data(), key.size(), &handle);
+                                           reinterpret_cast<CK_BYTE*>(octets.data()), octets.size(),
+                                           key.data(), key.size(), &handle);
     if (failed != CKR_OK) return CkError(failed, "C_UnwrapKey");
     number = Remember(handle, CKO_PRIVATE_KEY);
     return durability_.Sync(start);

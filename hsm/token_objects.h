@@ -38,7 +38,8 @@ class TokenObjects {
   };
   // RSA and EC pairs that stay on the token: CKR_TEMPLATE_INCONSISTENT unless the private half is a
   // sensitive, private token object that signs and does nothing else; CKR_MECHANISM_INVALID.
-  Result<Pair> Generate(CK_MECHANISM_TYPE mechanism, const std::vector<wire::Attribute>& public_part,
+  Result<Pair> Generate(CK_MECHANISM_TYPE mechanism,
+                        const std::vector<wire::Attribute>& public_part,
                         const std::vector<wire::Attribute>& private_part);
   // CKA_LABEL and CKA_ID; anything else is CKR_ATTRIBUTE_READ_ONLY.
   Status Name(Number object, const std::vector<wire::Attribute>& attributes);

@@ -8,8 +8,8 @@
 
 namespace signet::services {
 
-// Pure. A purpose's current key has the purpose as its label, so that configurations can name it for
-// good; the former one is "<purpose>-previous".
+// Pure. A purpose's current key has the purpose as its label, so that configurations can name it
+// for good; the former one is "<purpose>-previous".
 hsm::KeyView MakeKeyView(const keystore::Catalogue& catalogue, const keystore::Snapshot& snapshot);
 
 }  // namespace signet::services

@@ -25,7 +25,7 @@ LIBRARIES = [
     (("SQLiteCpp/", "sqlite3.h"), ("keystore/", "tests/")),
     (("boost/beast",), ("rpc/", "tools/bench/", "tests/")),
     (("curl/",), ("platform/",)),
-    (("CLI/",), ("tools/cli/parser.cc", "tools/signetd.cc")),  # slow: one file per executable
+    (("CLI/",), ("tools/cli/parser.cc", "tools/signetd.cc", "tools/signet_keyd.cc")),  # slow: one file per executable
     (("libsmartcols",), ("tools/cli/",)),
 ]
 # keystore/x509 is pure: time, policy and trust are arguments.

@@ -11,9 +11,9 @@ namespace signet::tools {
 
 class DevKeyd {
  public:
-  // Goes on with the one that serves `management_socket` already (left by a signetd that was killed),
-  // or starts `signet-keyd --dev folder`, which lies beside this program, and waits until it is
-  // ready. kUnavailable KEYD_NOT_STARTED; what it has to say it says on standard error.
+  // Goes on with the one that serves `management_socket` already (left by a signetd that was
+  // killed), or starts `signet-keyd --dev folder`, which lies beside this program, and waits until
+  // it is ready. kUnavailable KEYD_NOT_STARTED; what it has to say it says on standard error.
   static Result<DevKeyd> Start(const std::string& folder, const std::string& management_socket);
   DevKeyd(DevKeyd&& other) noexcept;
   DevKeyd& operator=(DevKeyd&&) = delete;

@@ -195,9 +195,10 @@ void Agent::Impl::ReadViewFile() {
   }
   const Status taken = TakeView(text.value());
   if (!taken) {
-    Log(LogLevel::kError, "the view of the keys is damaged, services see none until signetd gives "
-                          "it anew: " +
-                              taken.error().ToString());
+    Log(LogLevel::kError,
+        "the view of the keys is damaged, services see none until signetd gives "
+        "it anew: " +
+            taken.error().ToString());
   }
 }
 
@@ -353,8 +354,8 @@ Result<int> Agent::Impl::HandOver() {
     if (kept >= 0) fcntl(kept, F_SETFD, 0);
   }
   const int memory = memfd_create("signet-keyd hand-over", 0);
-  if (memory < 0 || write(memory, bytes.data(), bytes.size()) !=
-                        static_cast<ssize_t>(bytes.size())) {
+  if (memory < 0 ||
+      write(memory, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
     return ErrnoError(errno, "memfd_create", "the hand-over");
   }
   return memory;
@@ -421,7 +422,8 @@ Error Agent::BecomeSuccessor(const std::string& program,
   if (!memory) return std::move(memory).error();
   setenv(kHandover, std::to_string(memory.value()).c_str(), 1);
   std::vector<char*> words;
-  for (const std::string& argument : arguments) words.push_back(const_cast<char*>(argument.c_str()));
+  for (const std::string& argument : arguments)
+    words.push_back(const_cast<char*>(argument.c_str()));
   words.push_back(nullptr);
   ShutDownLogging();
   execv(program.c_str(), words.data());

@@ -20,7 +20,7 @@ struct AgentService {
 struct AgentLimits {
   std::size_t connections = 4096;
   std::size_t per_uid = 1024;
-  std::size_t reserve = 64;  // of all, for the manager
+  std::size_t reserve = 64;                      // of all, for the manager
   Duration greeting = std::chrono::seconds(10);  // until C_Initialize
   Duration message = std::chrono::seconds(10);   // from its first octet to its last
   Duration answer = std::chrono::seconds(10);    // until the client has read it
@@ -30,10 +30,11 @@ struct AgentLimits {
 
 struct AgentConfig {
   TokenConfig token;
-  std::string directory;         // state: the view, the count of wrong PINs
-  std::string socket, group;     // of services; without a group everybody may connect (and see nothing)
+  std::string directory;  // state: the view, the count of wrong PINs
+  std::string socket,
+      group;  // of services; without a group everybody may connect (and see nothing)
   std::string management_socket, management_user;  // user: empty for the one that runs signet-keyd
-  std::string credential;        // source of the manager's credential, as of a PIN
+  std::string credential;  // source of the manager's credential, as of a PIN
   std::vector<AgentService> services;
   AgentLimits limits;
 };

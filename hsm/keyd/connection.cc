@@ -12,7 +12,7 @@ using wire::Call;
 
 constexpr CK_SLOT_ID kSlot = 1;
 constexpr std::size_t kMaxSessions = 256;
-constexpr std::size_t kMaxServiceBody = 96 * 1024;  // more than the longest data to sign
+constexpr std::size_t kMaxServiceBody = 96 * 1024;    // more than the longest data to sign
 constexpr std::size_t kMaxManagementBody = 8u << 20;  // a view of all keys with their chains
 
 }  // namespace

@@ -79,8 +79,8 @@ class AgentConnection {
   // The frame to send for the job of the last step; code CKR_OK or an error of the watchdog's.
   std::string Finish(AgentReply reply, bool abandoned);
 
-  // For a successor after a crash, which has nothing but the socket: greeted long ago; a service was
-  // initialised too and any of its sessions is taken for open, the manager says who he is anew.
+  // For a successor after a crash, which has nothing but the socket: greeted long ago; a service
+  // was initialised too and any of its sessions is taken for open, the manager says who he is anew.
   void AssumeGreeted() {
     greeted_ = true;
     initialized_ = assume_sessions_ = !management_;
@@ -161,6 +161,7 @@ class AgentConnection {
   static Outcome Failure(CK_RV code);
   SessionState* FindSession(CK_ULONG session);
   const VirtualObject* FindObject(const VirtualObjects& view, CK_ULONG handle) const;
+  bool MayUse(const KeyId& key) const;
   CK_ULONG HandleOf(const VirtualObject& object) const { return object.number ^ nonce_; }
   std::vector<CK_MECHANISM_TYPE> ShownMechanisms();
   Outcome MakeSignature(SessionState& session, std::string_view data, std::uint32_t room);

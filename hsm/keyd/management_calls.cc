@@ -56,8 +56,7 @@ AgentConnection::Outcome AgentConnection::ManagedSearch(CK_ULONG session,
 }
 
 AgentConnection::Outcome AgentConnection::ManagedSignInit(CK_ULONG session,
-                                                          wire::Mechanism mechanism,
-                                                          CK_ULONG key) {
+                                                          wire::Mechanism mechanism, CK_ULONG key) {
   Outcome outcome;
   auto sign = std::make_shared<SignOperation>();
   sign->mechanism = std::move(mechanism);
@@ -167,8 +166,7 @@ AgentConnection::Outcome AgentConnection::UnwrapKey(wire::Reader& reader) {
   if (!reader.AtEnd()) return outcome;
   outcome.is_long = true;
   outcome.job = [&objects = backend_.Objects(), type = mechanism.type, unwrapping,
-                 wrapped = std::move(wrapped),
-                 attributes = std::move(attributes)]() -> AgentReply {
+                 wrapped = std::move(wrapped), attributes = std::move(attributes)]() -> AgentReply {
     auto number = objects.Unwrap(type, unwrapping, wrapped, attributes);
     if (!number) return Failed(number.error());
     AgentReply reply;

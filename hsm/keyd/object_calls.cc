@@ -94,8 +94,7 @@ AgentConnection::Outcome AgentConnection::FindObjects(wire::Reader& reader) {
     outcome.reply.code = CKR_OPERATION_NOT_INITIALIZED;
   } else {
     Search& search = *session->search;
-    const std::size_t count =
-        std::min({room, kMaxFound, search.found.size() - search.next});
+    const std::size_t count = std::min({room, kMaxFound, search.found.size() - search.next});
     const auto first = search.found.begin() + static_cast<std::ptrdiff_t>(search.next);
     search.next += count;
     wire::Writer(outcome.reply.arguments)
@@ -142,17 +141,25 @@ AgentConnection::Outcome AgentConnection::SignInit(wire::Reader& reader) {
     return outcome;
   }
   const VirtualKey& key = view->keys[object->key];
-  outcome.reply.code = object->is_private ? CheckRawMechanism(mechanism, key.spec)
-                                          : CKR_KEY_FUNCTION_NOT_PERMITTED;
+  outcome.reply.code =
+      object->is_private ? CheckRawMechanism(mechanism, key.spec) : CKR_KEY_FUNCTION_NOT_PERMITTED;
   if (outcome.reply.code == CKR_OK) {
     session->sign.emplace(SignOperation{key.id, key.purpose, key.spec, std::move(mechanism), {}});
   }
   return outcome;
 }
 
+// The view may have changed since C_SignInit.
+bool AgentConnection::MayUse(const KeyId& key) const {
+  if (management_) return true;
+  const auto view = backend_.View();
+  return std::any_of(view->keys.begin(), view->keys.end(), [&](const VirtualKey& known) {
+    return known.id == key && grant_.Allows(known);
+  });
+}
+
 AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
-                                                        std::string_view data,
-                                                        std::uint32_t room) {
+                                                        std::string_view data, std::uint32_t room) {
   Outcome outcome;
   const std::size_t size = RawSignatureSize(session.sign->spec);
   if (room < size) {  // also: only the size is asked for; the operation goes on
@@ -161,6 +168,7 @@ AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
   }
   SignOperation sign = std::move(*session.sign);
   session.sign.reset();
+  if (!MayUse(sign.key)) return Failure(CKR_KEY_HANDLE_INVALID);
   sign.data += data;
   AgentBackend& backend = backend_;
   const uid_t uid = peer_.uid;

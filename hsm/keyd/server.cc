@@ -14,6 +14,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <tuple>
 #include <unordered_map>
 
 #include "platform/encoding.h"
@@ -25,8 +26,8 @@ namespace {
 constexpr Duration kTick = std::chrono::milliseconds(250);
 constexpr Duration kGrantTime = std::chrono::seconds(10);  // users and groups are looked up again
 constexpr std::size_t kScratch = 64 * 1024;
-constexpr int kTurns = 16;       // messages of one client before others have their turn
-constexpr int kImpatience = 3;   // a client writes a message in pieces: the next is on its way
+constexpr int kTurns = 16;      // messages of one client before others have their turn
+constexpr int kImpatience = 3;  // a client writes a message in pieces: the next is on its way
 constexpr std::size_t kMostLeftBehind = 8;
 
 std::int64_t Ticks(SteadyTime time) { return time.time_since_epoch().count(); }
@@ -57,8 +58,7 @@ std::string LocalPath(int descriptor) {
   socklen_t size = sizeof address;
   if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
   const std::size_t head = offsetof(sockaddr_un, sun_path);
-  return size > head ? std::string(address.sun_path,
-                                   strnlen(address.sun_path, size - head))
+  return size > head ? std::string(address.sun_path, strnlen(address.sun_path, size - head))
                      : std::string();
 }
 
@@ -117,7 +117,8 @@ struct AgentServer::Impl {
   std::unordered_map<Client*, std::unique_ptr<Client>> clients;
   std::map<uid_t, std::size_t> per_uid;
   std::vector<std::unique_ptr<Worker>> workers;
-  std::map<std::pair<uid_t, std::string>, std::pair<SteadyTime, AgentGrant>> grants;
+  // By all that a grant depends on: who runs with another group is somebody else.
+  std::map<std::tuple<uid_t, gid_t, std::string>, std::pair<SteadyTime, AgentGrant>> grants;
   SteadyTime last_refusal{};
   Figures figures;
 
@@ -169,8 +170,8 @@ void AgentServer::Impl::Work(Worker& self) {
 
 void AgentServer::Impl::Accept(Door& door) {
   for (int i = 0; i < kTurns; ++i) {
-    const int descriptor = accept4(door.listener.file.socket(), nullptr, nullptr,
-                                   SOCK_CLOEXEC | SOCK_NONBLOCK);
+    const int descriptor =
+        accept4(door.listener.file.socket(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor < 0) {
       // Out of descriptors: those that are open go on, and the next tick tries again.
       if (errno == EMFILE || errno == ENFILE) std::this_thread::sleep_for(kTick);
@@ -186,7 +187,7 @@ void AgentServer::Impl::Accept(Door& door) {
 
 AgentGrant AgentServer::Impl::GrantOf(const AgentPeer& peer) {
   const auto now = std::chrono::steady_clock::now();
-  const auto key = std::make_pair(peer.uid, peer.socket);
+  const auto key = std::make_tuple(peer.uid, peer.gid, peer.socket);
   {
     const std::lock_guard lock(mutex);
     const auto known = grants.find(key);
@@ -266,8 +267,7 @@ AgentServer::Impl::Client* AgentServer::Impl::Insert(std::unique_ptr<Client> cli
 }
 
 void AgentServer::Impl::Arm(Client& client, std::uint32_t events, Duration limit) {
-  client.deadline =
-      limit == Duration::zero() ? 0 : Ticks(std::chrono::steady_clock::now() + limit);
+  client.deadline = limit == Duration::zero() ? 0 : Ticks(std::chrono::steady_clock::now() + limit);
   epoll_event event{};
   event.events = events | EPOLLRDHUP | EPOLLONESHOT;
   event.data.ptr = static_cast<Watched*>(&client);

@@ -1,5 +1,5 @@
-// The sockets of signet-keyd: threads that share one epoll instance. Whoever takes an event owns the
-// connection until it gives it back, answers what it can and calls the token itself: no hop.
+// The sockets of signet-keyd: threads that share one epoll instance. Whoever takes an event owns
+// the connection until it gives it back, answers what it can and calls the token itself: no hop.
 //
 // A thread that does not come back from the token is left behind by the watchdog, which answers for
 // it, takes its connection over and starts another thread in its place.

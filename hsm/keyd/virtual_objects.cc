@@ -53,8 +53,7 @@ std::string Der(T* object, Encode encode) {
 std::uint64_t NumberOf(std::string_view kind, std::string_view what) {
   const Bytes digest = Sha256(std::string(kind) + ":" + std::string(what));
   std::uint64_t number = 0;
-  for (std::size_t i = 0; i < 8; ++i)
-    number = number << 8 | static_cast<unsigned char>(digest[i]);
+  for (std::size_t i = 0; i < 8; ++i) number = number << 8 | static_cast<unsigned char>(digest[i]);
   return number;
 }
 
@@ -87,9 +86,12 @@ std::string EcPoint(const EVP_PKEY& key) {
 Result<std::vector<Attribute>> KeyAttributes(const ViewKey& key, const EVP_PKEY& public_key,
                                              const std::string& id, KeySpec& spec) {
   std::vector<Attribute> attributes = {
-      FlagAttribute(CKA_TOKEN, true),     FlagAttribute(CKA_PRIVATE, false),
-      FlagAttribute(CKA_MODIFIABLE, false), {CKA_LABEL, key.label},
-      {CKA_ID, id},                       FlagAttribute(CKA_LOCAL, true),
+      FlagAttribute(CKA_TOKEN, true),
+      FlagAttribute(CKA_PRIVATE, false),
+      FlagAttribute(CKA_MODIFIABLE, false),
+      {CKA_LABEL, key.label},
+      {CKA_ID, id},
+      FlagAttribute(CKA_LOCAL, true),
       FlagAttribute(CKA_DERIVE, false),
   };
   spec.bits = EVP_PKEY_get_bits(&public_key);
@@ -98,8 +100,7 @@ Result<std::vector<Attribute>> KeyAttributes(const ViewKey& key, const EVP_PKEY&
     attributes.push_back(NumberAttribute(CKA_KEY_TYPE, CKK_RSA));
     attributes.push_back({CKA_MODULUS, BigNumber(public_key, OSSL_PKEY_PARAM_RSA_N)});
     attributes.push_back({CKA_PUBLIC_EXPONENT, BigNumber(public_key, OSSL_PKEY_PARAM_RSA_E)});
-    attributes.push_back(
-        NumberAttribute(CKA_MODULUS_BITS, static_cast<CK_ULONG>(spec.bits)));
+    attributes.push_back(NumberAttribute(CKA_MODULUS_BITS, static_cast<CK_ULONG>(spec.bits)));
     return attributes;
   }
   if (EVP_PKEY_is_a(&public_key, "EC") != 1) return Invalid(key.label, "is neither RSA nor EC");
@@ -125,8 +126,7 @@ VirtualObject PrivateKey(std::vector<Attribute> attributes, const std::string& i
   return {NumberOf("private", id), key, true, std::move(attributes)};
 }
 
-VirtualObject PublicKey(std::vector<Attribute> attributes, const std::string& id,
-                        std::size_t key) {
+VirtualObject PublicKey(std::vector<Attribute> attributes, const std::string& id, std::size_t key) {
   attributes.push_back(NumberAttribute(CKA_CLASS, CKO_PUBLIC_KEY));
   attributes.push_back(FlagAttribute(CKA_VERIFY, true));
   for (const CK_ATTRIBUTE_TYPE no : {CKA_ENCRYPT, CKA_WRAP, CKA_VERIFY_RECOVER, CKA_TRUSTED})
@@ -135,8 +135,7 @@ VirtualObject PublicKey(std::vector<Attribute> attributes, const std::string& id
 }
 
 VirtualObject CertificateObject(const X509& certificate, const std::string& der,
-                                const std::string& label, const std::string& id,
-                                std::size_t key) {
+                                const std::string& label, const std::string& id, std::size_t key) {
   std::vector<Attribute> attributes = {
       NumberAttribute(CKA_CLASS, CKO_CERTIFICATE),
       NumberAttribute(CKA_CERTIFICATE_TYPE, CKC_X_509),
@@ -170,8 +169,7 @@ Status AddCertificates(const ViewKey& view, std::size_t key, const std::string& 
       return Invalid(view.label, "has a certificate of another key");
     }
     // Only the key's own certificate has its id: clients pair by it.
-    const std::string label =
-        is_own ? view.label : view.label + "-ca" + std::to_string(place);
+    const std::string label = is_own ? view.label : view.label + "-ca" + std::to_string(place);
     objects.push_back(
         CertificateObject(*certificate, der, label, is_own ? id : Sha256(der).substr(0, 20), key));
     ++place;

@@ -16,9 +16,9 @@ namespace signet::hsm {
 
 // One object. Handles are this number, mixed with something of the connection's own.
 struct VirtualObject {
-  std::uint64_t number = 0;   // of what the object is, so the same in every view that has it
-  std::size_t key = 0;        // index of the key it belongs to
-  bool is_private = false;    // may sign
+  std::uint64_t number = 0;  // of what the object is, so the same in every view that has it
+  std::size_t key = 0;       // index of the key it belongs to
+  bool is_private = false;   // may sign
   std::vector<wire::Attribute> attributes;
 
   const std::string* Find(CK_ATTRIBUTE_TYPE type) const;

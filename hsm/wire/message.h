@@ -57,15 +57,15 @@ class Reader {
   bool ok() const { return ok_; }
   bool AtEnd() const { return ok_ && bytes_.empty(); }
 
-  std::uint8_t Byte();                            // y
-  std::uint32_t Word();                           // 32 bits
-  CK_ULONG Number();                              // u
-  std::optional<std::string_view> Octets();       // z, s: none where the pointer was null
-  std::string_view Array();                       // ay
-  std::uint32_t BufferSize() { return Word(); }   // fy, fu: 0 where only the size is asked for
-  Mechanism ReadMechanism();                      // M
-  std::vector<Attribute> Template();              // aA
-  std::vector<CK_ATTRIBUTE_TYPE> WantedTypes();   // fA; buffer sizes are the client's own affair
+  std::uint8_t Byte();                           // y
+  std::uint32_t Word();                          // 32 bits
+  CK_ULONG Number();                             // u
+  std::optional<std::string_view> Octets();      // z, s: none where the pointer was null
+  std::string_view Array();                      // ay
+  std::uint32_t BufferSize() { return Word(); }  // fy, fu: 0 where only the size is asked for
+  Mechanism ReadMechanism();                     // M
+  std::vector<Attribute> Template();             // aA
+  std::vector<CK_ATTRIBUTE_TYPE> WantedTypes();  // fA; buffer sizes are the client's own affair
 
  private:
   std::string_view Take(std::size_t size);
@@ -84,14 +84,14 @@ class Writer {
   void Byte(std::uint8_t value) { out_.push_back(static_cast<char>(value)); }
   void Word(std::uint32_t value);
   void Number(CK_ULONG value);
-  void Octets(std::string_view bytes);             // z, s
+  void Octets(std::string_view bytes);                   // z, s
   void Padded(std::string_view text, std::size_t size);  // s of that size, blanks after the text
   void Version(std::uint8_t major, std::uint8_t minor);
-  void Array(std::string_view bytes);                   // ay
-  void ArraySize(std::size_t size);                     // ay without content: the size, or that the
-                                                        // buffer is too small
-  void Numbers(const std::vector<CK_ULONG>& numbers);   // au
-  void NumbersSize(std::size_t count);                  // au without content
+  void Array(std::string_view bytes);                  // ay
+  void ArraySize(std::size_t size);                    // ay without content: the size, or that the
+                                                       // buffer is too small
+  void Numbers(const std::vector<CK_ULONG>& numbers);  // au
+  void NumbersSize(std::size_t count);                 // au without content
   void AttributeCount(std::size_t count) { Word(static_cast<std::uint32_t>(count)); }
   void WriteAttribute(CK_ATTRIBUTE_TYPE type, const std::string* value);  // null: not to be had
   void WriteMechanism(const Mechanism& mechanism);
