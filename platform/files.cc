@@ -9,12 +9,16 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <filesystem>
 #include <utility>
 
 #include "platform/encoding.h"
 
 namespace signet {
 namespace {
+
+constexpr std::size_t kSyncedOneByOne = 64;  // files of a tree; more: the whole file system
+constexpr int kDeepestTree = 16;             // folders
 
 class Descriptor {
  public:
@@ -89,6 +93,61 @@ Status FillTemporary(int directory, const std::string& name, std::string_view co
   if (::fsync(file.get()) != 0) return ErrnoError(errno, "cannot sync", path);
   if (!file.Close()) return ErrnoError(errno, "cannot close", path);
   return Ok();
+}
+
+// Owner before mode: the kernel takes some bits away when a file is given to somebody.
+Status GiveTo(int fd, const FileOwner& owner, const std::string& path) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return ErrnoError(errno, "cannot inspect", path);
+  const uid_t uid = owner.uid.value_or(::geteuid());
+  const gid_t gid = owner.gid.value_or(::getegid());
+  if ((info.st_uid != uid || info.st_gid != gid) && ::fchown(fd, uid, gid) != 0) {
+    if (errno != EPERM) return ErrnoError(errno, "cannot set the owner of", path);
+    return MakeError(Kind::kDenied, "OWNER_REFUSED",
+                     "this process may not give '" + EscapeLine(path) + "' to user " +
+                         std::to_string(uid) + " and group " + std::to_string(gid),
+                     "Name a group that the daemon's user is in, leave the owner out, or run the "
+                     "daemon as root or with CAP_CHOWN.");
+  }
+  if (::fchmod(fd, owner.mode & 07777u) != 0) {
+    return ErrnoError(errno, "cannot set the mode of", path);
+  }
+  return Ok();
+}
+
+// Syncs the files below an open folder, and it after them.
+Status SyncBelow(int folder, const std::string& path, int depth) {
+  if (depth == 0) return ErrnoError(ELOOP, "too many folders below", path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(::dup(folder)), &::closedir);
+  if (!entries) return ErrnoError(errno, "cannot read the directory", path);
+  while (const dirent* entry = ::readdir(entries.get())) {
+    const std::string name = entry->d_name, inside = path + "/" + name;
+    struct stat info {};
+    if (name == "." || name == "..") continue;
+    if (::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
+      return ErrnoError(errno, "cannot inspect", inside);
+    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) continue;
+    const Descriptor inner(
+        ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!inner.ok()) return ErrnoError(errno, "cannot open", inside);
+    if (S_ISDIR(info.st_mode)) {
+      SIGNET_TRY(SyncBelow(inner.get(), inside, depth - 1));
+    } else if (::fsync(inner.get()) != 0) {
+      return ErrnoError(errno, "cannot sync", inside);
+    }
+  }
+  if (::fsync(folder) != 0) return ErrnoError(errno, "cannot sync", path);
+  return Ok();
+}
+
+bool HasManyFiles(const std::string& path) {
+  std::error_code problem;
+  std::size_t count = 0;
+  for (std::filesystem::recursive_directory_iterator at(path, problem), end;
+       !problem && at != end && count <= kSyncedOneByOne; at.increment(problem)) {
+    ++count;
+  }
+  return count > kSyncedOneByOne;
 }
 
 class PosixFileSystem final : public FileSystem {
@@ -213,6 +272,49 @@ class PosixFileSystem final : public FileSystem {
     result.modified = std::chrono::sys_time<std::chrono::nanoseconds>(
         std::chrono::seconds(info.st_mtim.tv_sec) + std::chrono::nanoseconds(info.st_mtim.tv_nsec));
     return result;
+  }
+
+  Status WriteNew(const std::string& path, std::string_view content,
+                  const FileOwner& owner) override {
+    Descriptor file(
+        ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file.ok()) return ErrnoError(errno, "cannot create", path);
+    if (!WriteAll(file.get(), content)) return ErrnoError(errno, "cannot write", path);
+    SIGNET_TRY(GiveTo(file.get(), owner, path));
+    if (!file.Close()) return ErrnoError(errno, "cannot close", path);
+    return Ok();
+  }
+
+  Status SetOwner(const std::string& path, const FileOwner& owner) override {
+    const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder.ok()) return ErrnoError(errno, "cannot open the directory", path);
+    return GiveTo(folder.get(), owner, path);
+  }
+
+  Status MakeLink(const std::string& target, const std::string& path) override {
+    if (::symlink(target.c_str(), path.c_str()) == 0) return Ok();
+    return ErrnoError(errno, "cannot make the link", path);
+  }
+
+  Result<std::string> ReadLink(const std::string& path) override {
+    std::string target(4096, '\0');
+    const ssize_t size = ::readlink(path.c_str(), target.data(), target.size());
+    if (size < 0) return ErrnoError(errno, "cannot read the link", path);
+    target.resize(static_cast<std::size_t>(size));
+    return target;
+  }
+
+  Status Rename(const std::string& from, const std::string& to) override {
+    if (::renameat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str()) == 0) return Ok();
+    return ErrnoError(errno, "cannot rename to", to);
+  }
+
+  Status SyncTree(const std::string& path) override {
+    const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!folder.ok()) return ErrnoError(errno, "cannot open the directory", path);
+    if (!HasManyFiles(path)) return SyncBelow(folder.get(), path, kDeepestTree);
+    if (::syncfs(folder.get()) != 0) return ErrnoError(errno, "cannot sync", path);
+    return Ok();
   }
 };
 

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -27,6 +28,12 @@ struct FileInfo {
   std::chrono::sys_time<std::chrono::nanoseconds> modified;
 };
 
+// Who owns a file or folder, and what its bits are. Unset: the process's own user or group.
+struct FileOwner {
+  std::optional<std::uint32_t> uid, gid;
+  std::uint32_t mode = 0600;
+};
+
 // Thread-safe; every path absolute or relative to the process. Errors by ErrnoError.
 class FileSystem {
  public:
@@ -47,6 +54,23 @@ class FileSystem {
   virtual Result<std::vector<std::string>> List(
       const std::string& path) = 0;                            // names, sorted, no . and ..
   virtual Result<FileInfo> Info(const std::string& path) = 0;  // lstat
+
+  // For folders that are made beside the old one and put in its place when they are whole. Nothing
+  // here follows a symbolic link at the end of a path.
+  // A file that is not there yet. Owner and mode are set when its content is in it; it is not
+  // synced (SyncTree does that). kDenied OWNER_REFUSED when the process may not give files away.
+  virtual Status WriteNew(const std::string& path, std::string_view content,
+                          const FileOwner& owner) = 0;
+  // Of a folder.
+  virtual Status SetOwner(const std::string& path, const FileOwner& owner) = 0;
+  // A symbolic link that is not there yet.
+  virtual Status MakeLink(const std::string& target, const std::string& path) = 0;
+  virtual Result<std::string> ReadLink(const std::string& path) = 0;
+  // rename(2): replaces a file or link; a folder only when it is empty.
+  virtual Status Rename(const std::string& from, const std::string& to) = 0;
+  // A folder and everything below it is on the disk. For many files the whole file system is
+  // synced at once, which takes less time than one after the other.
+  virtual Status SyncTree(const std::string& path) = 0;
 };
 
 std::unique_ptr<FileSystem> MakeFileSystem();

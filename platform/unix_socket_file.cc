@@ -125,13 +125,8 @@ Status UnixSocketFile::Bind(const std::string& group, std::uint32_t mode) {
   device_ = info.st_dev;
   inode_ = info.st_ino;
   if (!group.empty()) {
-    const auto id = GroupId(group);
-    if (!id) {
-      Error error = id.error();
-      error.kind = Kind::kUsage;
-      return error;
-    }
-    if (lchown(path_.c_str(), static_cast<uid_t>(-1), id.value()) != 0)
+    SIGNET_TRY(const std::uint32_t gid, FindGroup(group));
+    if (lchown(path_.c_str(), static_cast<uid_t>(-1), gid) != 0)
       return ErrnoError(errno, "chown", path_);
   }
   if (chmod(path_.c_str(), mode) != 0) return ErrnoError(errno, "chmod", path_);

@@ -30,34 +30,35 @@ LocalUser FindLocalUser(uid_t uid, gid_t gid) {
 }
 
 bool LocalUser::IsIn(const std::string& group) const {
-  const auto id = GroupId(group);
+  const auto id = FindGroup(group);
   return id && std::find(groups.begin(), groups.end(), id.value()) != groups.end();
 }
 
-Result<uid_t> UserId(const std::string& name) {
-  std::vector<char> buffer(16384);
+namespace {
+
+constexpr std::size_t kRecord = 65536;  // a group's record holds all its members
+
+}  // namespace
+
+Result<UserAccount> FindUser(const std::string& name) {
+  std::vector<char> buffer(kRecord);
   passwd record{};
   passwd* found = nullptr;
-  if (getpwnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found) == 0 &&
-      found != nullptr) {
-    return found->pw_uid;
-  }
-  return MakeError(Kind::kNotFound, "USER_UNKNOWN",
-                   "there is no user '" + EscapeLine(name, 64) + "' on this machine",
-                   "Make the user, or correct the name.");
+  getpwnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found);
+  if (found != nullptr) return UserAccount{found->pw_uid, found->pw_gid};
+  return MakeError(Kind::kUsage, "USER_UNKNOWN", "there is no user '" + EscapeLine(name, 64) + "'",
+                   "Make the user, or name another in the configuration.");
 }
 
-Result<gid_t> GroupId(const std::string& name) {
-  std::vector<char> buffer(65536);
+Result<std::uint32_t> FindGroup(const std::string& name) {
+  std::vector<char> buffer(kRecord);
   group record{};
   group* found = nullptr;
-  if (getgrnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found) == 0 &&
-      found != nullptr) {
-    return found->gr_gid;
-  }
-  return MakeError(Kind::kNotFound, "GROUP_UNKNOWN",
-                   "there is no group '" + EscapeLine(name, 64) + "' on this machine",
-                   "Make the group, or correct the name.");
+  getgrnam_r(name.c_str(), &record, buffer.data(), buffer.size(), &found);
+  if (found != nullptr) return found->gr_gid;
+  return MakeError(Kind::kUsage, "GROUP_UNKNOWN",
+                   "there is no group '" + EscapeLine(name, 64) + "'",
+                   "Make the group, or name another in the configuration.");
 }
 
 }  // namespace signet

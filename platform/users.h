@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -20,8 +21,12 @@ struct LocalUser {
 // `gid` is the one that the process runs with. May block for a moment (LDAP, sssd).
 LocalUser FindLocalUser(uid_t uid, gid_t gid);
 
-// kNotFound USER_UNKNOWN, GROUP_UNKNOWN.
-Result<uid_t> UserId(const std::string& name);
-Result<gid_t> GroupId(const std::string& name);
+struct UserAccount {
+  std::uint32_t uid = 0, gid = 0;  // gid: of its first group
+};
+
+// Ask the system's database too. kUsage USER_UNKNOWN, GROUP_UNKNOWN.
+Result<UserAccount> FindUser(const std::string& name);
+Result<std::uint32_t> FindGroup(const std::string& name);
 
 }  // namespace signet

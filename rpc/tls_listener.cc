@@ -75,7 +75,7 @@ struct TlsListener::Core : std::enable_shared_from_this<TlsListener::Core> {
 
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
-  bool started = false, ended = false;
+  bool ended = false;
   std::thread::id thread;
 };
 
@@ -222,10 +222,6 @@ Result<std::unique_ptr<TlsListener>> TlsListener::Open(asio::io_context& main, T
 }
 
 void TlsListener::Start() {
-  {
-    const std::lock_guard lock(core_->mutex);
-    core_->started = true;
-  }
   core_->Accept();
   thread_ = std::thread([core = core_] {
     {

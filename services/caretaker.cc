@@ -65,8 +65,9 @@ void Caretaker::Stop() { stopping_ = true; }
 boost::asio::awaitable<void> Caretaker::Run() {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   bool state_checked = false;
-  std::uint64_t rounds = 0;
+  std::uint64_t rounds = 0, naps = 0;
   while (!stopping_) {
+    if (++naps % kReconcileRounds == 0) co_await PublishAgain();
     if (parts_.token.Info().state == hsm::TokenState::kOperational) {
       const std::int64_t recovered = Progress().recovered;
       co_await RecoverLeftovers();
@@ -117,6 +118,12 @@ boost::asio::awaitable<void> Caretaker::CheckState() {
   for (const Finding& warning : warnings) Log(LogLevel::kWarning, warning.id + ": " + warning.text);
   std::lock_guard lock(mutex_);
   state_warnings_ = std::move(warnings);
+}
+
+boost::asio::awaitable<void> Caretaker::PublishAgain() {
+  auto publish = [&publisher = parts_.publisher] { return publisher.PublishNow(); };
+  // What fails is a warning of the publisher's own.
+  std::ignore = co_await RunOn(parts_.trust_lane, std::move(publish), kWorkLimit);
 }
 
 boost::asio::awaitable<void> Caretaker::Probe() {

@@ -18,6 +18,7 @@
 #include "platform/lanes.h"
 #include "services/api.h"
 #include "services/changes.h"
+#include "services/publisher.h"
 
 namespace signet::services {
 
@@ -34,6 +35,7 @@ class Caretaker {
     keystore::Committer& committer;
     keystore::NodeLog& log;
     Changes& changes;
+    Publisher& publisher;
     hsm::TokenControl& token;
     Lane& change_lane;  // of token changes
     Lane& store_lane;
@@ -45,7 +47,7 @@ class Caretaker {
       : parts_(parts), leftovers_(std::move(leftovers)) {}
 
   // Goes on until Stop: whenever the token is operational, recovers and makes what is missing;
-  // looks at the token every two seconds.
+  // looks at the token every two seconds, and once a minute tries again what was not published.
   boost::asio::awaitable<void> Run();
   void Stop();
 
@@ -68,6 +70,7 @@ class Caretaker {
   boost::asio::awaitable<void> MakeMissing();
   boost::asio::awaitable<void> Retire();
   boost::asio::awaitable<void> Reconcile();
+  boost::asio::awaitable<void> PublishAgain();
   std::vector<const keystore::Purpose*> Wanted() const;
 
   Parts parts_;

@@ -7,18 +7,12 @@
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
 #include "services/forcing.h"
+#include "services/key_uri.h"
 #include "services/paging.h"
 
 namespace signet::services {
 
 namespace {
-
-std::string PercentEncode(std::string_view bytes) {
-  const std::string hex = HexEncode(bytes);
-  std::string out;
-  for (std::size_t i = 0; i < hex.size(); i += 2) out += "%" + hex.substr(i, 2);
-  return out;
-}
 
 Error UnknownFormat(const std::string& format, const char* known) {
   return MakeError(Kind::kUsage, "FORMAT_UNKNOWN",
@@ -127,8 +121,7 @@ api::CertificateInfo Certificates::Describe(const keystore::PlanInput& in,
   const keystore::IdentityVersion& current = *row->second.value.current;
   info.previous = row->second.value.previous.has_value();
   info.previous_until = keystore::RollbackUntil(in, purpose.name);
-  info.key_uri =
-      token_uri_ + ";id=" + PercentEncode(HexDecode(current.key.id).value()) + ";type=private";
+  info.key_uri = KeyUri(token_uri_, current.key.id);
   info.key = current.key.spec;
   const keystore::x509::Certificate* certificate = snapshot.Certificate(current.certificate);
   if (certificate == nullptr) {

@@ -27,6 +27,7 @@ LIBRARIES = [
     (("curl/",), ("platform/",)),
     (("CLI/",), ("tools/cli/parser.cc", "tools/signetd.cc", "tools/signet_keyd.cc")),  # slow: one file per executable
     (("libsmartcols",), ("tools/cli/",)),
+    (("kainjow/",), ("services/servers.cc",)),
 ]
 # keystore/x509 is pure: time, policy and trust are arguments.
 PURE = "keystore/x509/"

@@ -22,6 +22,9 @@
 #include "services/import.h"
 #include "services/key_view.h"
 #include "services/keys.h"
+#include "services/metrics.h"
+#include "services/publisher.h"
+#include "services/server_setup.h"
 #include "services/settings.h"
 #include "services/trust_stores.h"
 #include "tools/dev_keyd.h"
@@ -33,14 +36,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr char kLockFile[] = "lock";
+constexpr Duration kScrapeLimit = std::chrono::seconds(5);
 constexpr Duration kStopGrace = std::chrono::seconds(5);
-
-Result<keystore::Catalogue> ReadCatalogue(const Config& config, FileSystem& files) {
-  if (config.catalogue_file.empty()) return keystore::LoadCatalogue(config.product);
-  SIGNET_TRY(CheckOwnFile(files, config.catalogue_file, false));
-  SIGNET_TRY(std::string text, files.Read(config.catalogue_file, 1u << 20));
-  return keystore::ParseCatalogue(text, config.catalogue_file);
-}
 
 }  // namespace
 
@@ -50,7 +47,7 @@ struct Appliance::Parts {
   std::unique_ptr<FileSystem> files = MakeFileSystem();
   std::unique_ptr<Clock> clock = MakeSystemClock();
   WallTime started = clock->Now();
-  keystore::Catalogue catalogue;
+  const keystore::Catalogue& catalogue = config.catalogue;
   FileLock state_lock;
   bool create = false;  // the state is a new one
   std::unique_ptr<keystore::NodeLog> log;
@@ -61,6 +58,7 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::Committer> committer;
   std::unique_ptr<keystore::Identities> identities;
   std::unique_ptr<keystore::Trust> trust;
+  std::unique_ptr<services::Publisher> publisher;
   std::unique_ptr<services::Changes> changes;
   std::unique_ptr<services::Caretaker> caretaker;
   std::unique_ptr<services::Certificates> certificates;
@@ -69,8 +67,11 @@ struct Appliance::Parts {
   std::unique_ptr<services::Audit> audit;
   std::unique_ptr<services::Settings> settings;
   std::unique_ptr<services::Import> import;
+  std::unique_ptr<services::ServerSetup> servers;
   asio::io_context loop{1};
   std::unique_ptr<rpc::Server> server;
+  std::mutex shown_mutex;
+  std::vector<keystore::Revision> shown;  // of the identities that keyd was told of
   std::mutex
       listener_mutex;  // the listener is told from the lanes' threads while the server may go away
   Lane store_lane{"store", 1, 256};
@@ -83,23 +84,19 @@ struct Appliance::Parts {
   Status OpenState();
   Status OpenToken();
   Status CheckNewState();
+  void StartPublishing();
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
   void RefreshTls();
   void ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
+  asio::awaitable<std::string> Metrics();
   asio::awaitable<void> StopAll();
   bool StopLanes();
 };
 
 Status Appliance::Parts::OpenState() {
-  SIGNET_TRY(catalogue, ReadCatalogue(config, *files));
-  for (const rpc::ServiceAccount& service : config.roles.services) {
-    for (const std::string& purpose : service.purposes) {
-      SIGNET_TRY(keystore::FindPurpose(catalogue, purpose));
-    }
-  }
   SIGNET_TRY(files->MakeDirectory(config.state_directory, 0700));
   const std::string folder = config.state_directory + "/";
   // Before anything is opened: a second daemon must not even log in to the token.
@@ -164,14 +161,25 @@ Status Appliance::Parts::CheckNewState() {
                    "backup, or use an empty token.");
 }
 
+// Each change is published by the thread that committed it, before its answer leaves. A failure is
+// a warning of the status, and tried again.
+void Appliance::Parts::StartPublishing() {
+  publisher = std::make_unique<services::Publisher>(
+      catalogue, *state, *files, config.services,
+      services::PublishOptions{config.keyd.agent.token.uri, config.keyd.agent.socket,
+                               config.keyd.client_module});
+  state->OnChange([this](const keystore::Snapshot& now) { std::ignore = publisher->Publish(now); });
+  std::ignore = publisher->PublishNow();
+}
+
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   changes = std::make_unique<services::Changes>(
       *log, store_lane, *clock,
       [this](const std::string& operation) { committer->Forget(operation); });
   caretaker = std::make_unique<services::Caretaker>(
       services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust,
-                                 *committer, *log, *changes, *token, change_lane, store_lane,
-                                 trust_lane, probe_lane},
+                                 *committer, *log, *changes, *publisher, *token, change_lane,
+                                 store_lane, trust_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
       catalogue, config.names, *state, *identities, change_lane, config.keyd.agent.token.uri);
@@ -179,6 +187,8 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
   audit = std::make_unique<services::Audit>(*log, store_lane);
   settings = std::make_unique<services::Settings>(*trust, store_lane);
+  servers =
+      std::make_unique<services::ServerSetup>(catalogue, *state, *publisher, config.names.node);
   import = std::make_unique<services::Import>(*trust, connection_lane, [this] { return Outgoing();
 });
 }  // namespace signet::tools
@@ -203,13 +213,9 @@ Status Appliance::Parts::OpenServer() {
   view.ready = [this] {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
-  rpc::Services services{*certificates,
-                         *trust_stores,
-                         *keys,
-                         *audit,
-                         *settings,
-                         *import,
-                         [this] { return Describe(); }};
+  view.metrics = [this] { return Metrics(); };
+  rpc::Services services{*certificates, *trust_stores, *keys,    *audit,
+                         *settings,     *import,       *servers, [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
@@ -242,8 +248,16 @@ void Appliance::Parts::RefreshTls() {
 
 // Services see a key before anybody is told of its certificate.
 void Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
-  const Status shown = token->Show(services::MakeKeyView(catalogue, snapshot));
-  if (!shown) Log(LogLevel::kWarning, "services do not see new keys yet: " + shown.error().detail);
+  std::vector<keystore::Revision> revisions;
+  for (const auto& [purpose, row] : snapshot.identities) revisions.push_back(row.modified);
+  {
+    std::lock_guard lock(shown_mutex);
+    if (revisions == shown) return;
+    shown = std::move(revisions);
+  }
+  const Status given = token->Show(services::MakeKeyView(catalogue, snapshot));
+  // The token's client gives it again.
+  if (!given) Log(LogLevel::kWarning, "services do not see new keys yet: " + given.error().detail);
 }
 
 services::api::StatusAnswer Appliance::Parts::Describe() const {
@@ -268,7 +282,15 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.url = server->url();
   answer.recovered = report.recovered;
   answer.warnings = report.warnings;
+  const std::vector<Finding> unpublished = publisher->Warnings();
+  answer.warnings.insert(answer.warnings.end(), unpublished.begin(), unpublished.end());
   return answer;
+}
+
+asio::awaitable<std::string> Appliance::Parts::Metrics() {
+  auto ask = [this] { return token->Use(); };
+  const Result<hsm::UseReport> use = co_await RunOn(connection_lane, std::move(ask), kScrapeLimit);
+  co_return services::MetricsText(token->Info(), use);
 }
 
 asio::awaitable<void> Appliance::Parts::StopAll() {
@@ -297,6 +319,7 @@ Result<std::unique_ptr<Appliance>> Appliance::Open(Config config) {
   for (const keystore::JournalEntry& entry : pending) leftovers.insert(entry.id);
   SIGNET_TRY(parts->OpenToken());
   SIGNET_TRY(parts->CheckNewState());
+  parts->StartPublishing();
   parts->MakeServices(std::move(leftovers));
   SIGNET_TRY(parts->OpenServer());
   return std::unique_ptr<Appliance>(new Appliance(std::move(parts)));

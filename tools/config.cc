@@ -5,6 +5,7 @@
 
 #include "keystore/x509/names.h"
 #include "platform/toml_reader.h"
+#include "tools/service_config.h"
 
 namespace signet::tools {
 
@@ -72,17 +73,23 @@ void ReadAccess(TomlTable& root, const std::filesystem::path& folder, Config& co
   config.roles.operator_groups = roles.Strings("operator-groups");
   config.roles.auditor_groups = roles.Strings("auditor-groups");
   config.roles.metrics_groups = roles.Strings("metrics-groups");
-  for (auto& [name, service] : root.Named("service")) {
-    rpc::ServiceAccount account{name, service.String("user", ""), service.String("group", ""),
-                                service.Strings("purposes", true)};
-    if (account.user.empty() && account.group.empty())
-      service.Fail("user", "a service needs a user or a group");
-    config.roles.services.push_back(std::move(account));
-  }
+  for (const services::PublishedService& service : config.services)
+    config.roles.services.push_back({service.name, service.user, service.group, service.purposes});
   for (auto& [name, client] : root.Named("client")) {
     config.clients.push_back(
         {client.String("fingerprint"), name, client.String("role"), client.Strings("purposes")});
   }
+}
+
+Result<keystore::Catalogue> ReadCatalogue(TomlTable& root, const std::filesystem::path& folder,
+                                          FileSystem& files) {
+  const std::string file = ResolvePath(folder, root.String("catalogue", ""));
+  const std::string product = root.String("product", file.empty() ? "imp" : "");
+  if (file.empty()) return keystore::LoadCatalogue(product);
+  if (!product.empty()) root.Fail("product", "name a product or a catalogue, not both");
+  SIGNET_TRY(CheckOwnFile(files, file, false));
+  SIGNET_TRY(const std::string text, files.Read(file, 1u << 20));
+  return keystore::ParseCatalogue(text, file);
 }
 
 }  // namespace
@@ -110,15 +117,13 @@ Result<Config> LoadConfig(const std::string& path, FileSystem& files) {
   SIGNET_TRY(TomlTable root, ParseToml(text, path));
   const std::filesystem::path folder = std::filesystem::absolute(path).parent_path();
   Config config;
-  config.catalogue_file = ResolvePath(folder, root.String("catalogue", ""));
-  config.product = root.String("product", config.catalogue_file.empty() ? "imp" : "");
-  if (!config.product.empty() && !config.catalogue_file.empty())
-    root.Fail("product", "name a product or a catalogue, not both");
+  SIGNET_TRY(config.catalogue, ReadCatalogue(root, folder, files));
   config.log_level = root.Table("log").String("level", "info");
   config.state_directory =
       ResolvePath(folder, root.Table("state").String("directory", "/var/lib/signet"));
   ReadNames(root, config.names);
   config.keyd = ReadKeydConfig(root, folder);
+  config.services = ReadServices(root, folder, config.catalogue);
   ReadAccess(root, folder, config);
   SIGNET_TRY(root.Finish());
   return config;

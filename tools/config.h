@@ -5,17 +5,18 @@
 #include <optional>
 #include <string>
 
+#include "keystore/catalogue.h"
 #include "keystore/node.h"
 #include "platform/address_policy.h"
 #include "platform/files.h"
 #include "rpc/appliance_view.h"
+#include "services/published_service.h"
 #include "tools/keyd_config.h"
 
 namespace signet::tools {
 
 struct Config {
-  std::string product;         // imp | cucm, or empty when `catalogue` names a file
-  std::string catalogue_file;  // a third product's catalogue
+  keystore::Catalogue catalogue;  // of the product that is named, or of an operator's own file
   keystore::NodeNames names;
   std::string state_directory;
   KeydConfig keyd;  // the token and its owner
@@ -23,13 +24,14 @@ struct Config {
   std::optional<std::pair<std::string, std::uint16_t>> listen;  // address, port; none: no TLS side
   AddressPolicy outgoing;  // where connections to other servers may go
   rpc::LocalRoles roles;
+  std::vector<services::PublishedService> services;  // [service.NAME]
   std::vector<rpc::ClientCertificate> clients;
   std::string log_level = "info";
   std::string dev_folder;  // of --dev: signet-keyd is started and ended with the daemon
 };
 
 // kUsage CONFIG_INVALID with line and column of every problem; kRefused UNSAFE_FILE when others may
-// write the file.
+// write the file; what the catalogue's reading says.
 Result<Config> LoadConfig(const std::string& path, FileSystem& files);
 
 // "127.0.0.1:8443", "[::1]:0"; kUsage LISTEN_ADDRESS_INVALID.

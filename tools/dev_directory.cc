@@ -30,6 +30,7 @@ std::string ConfigText(const DevOptions& options) {
          "\"token\"\n\n" +
          kKeydText + "\n[rpc]\nsocket = \"signetd.sock\"\nlisten = \"" + options.listen +
          "\"\n\n"
+         "[publish]\ndirectory = \"published\"\n\n"
          "[outgoing]\nallow = [\"127.0.0.0/8\", \"::1\"]\n";
 }
 

@@ -291,7 +291,8 @@ Status Agent::Impl::OpenSockets(uid_t manager, Survivors& left) {
 Status Agent::Impl::Open(Clock& clock) {
   uid_t manager = geteuid();
   if (!config.management_user.empty()) {
-    SIGNET_TRY(manager, UserId(config.management_user));
+    SIGNET_TRY(const UserAccount user, FindUser(config.management_user));
+    manager = user.uid;
   }
   SIGNET_TRY(auto source, PinSource::Parse(config.credential));
   SIGNET_TRY(credential, source.Read(files));

@@ -5,7 +5,6 @@
 
 #include <array>
 #include <cstdio>
-#include <map>
 #include <set>
 
 #include "keystore/x509/export_checks.h"
@@ -16,6 +15,18 @@ namespace {
 
 Error CanNotWrite() {
   return OpenSslError(Kind::kInternal, "EXPORT_FAILED", "OpenSSL can not write a PKCS#7 bundle");
+}
+
+bool AddText(ASN1_SEQUENCE_ANY& sequence, int type, std::string_view text) {
+  ASN1_TYPE* part = ASN1_TYPE_new();
+  if (part == nullptr || sk_ASN1_TYPE_push(&sequence, part) <= 0) {
+    ASN1_TYPE_free(part);
+    return false;
+  }
+  ASN1_STRING* string = ASN1_STRING_type_new(type);
+  if (string == nullptr) return false;
+  ASN1_TYPE_set(part, type, string);
+  return ASN1_STRING_set(string, text.data(), static_cast<int>(text.size())) == 1;
 }
 
 // Two dashes in a row are what borders of blocks are told by.
@@ -64,17 +75,49 @@ Result<std::string> ToPkcs7(const std::vector<Certificate>& certificates) {
 
 std::vector<NamedFile> ToHashedDirectory(const std::vector<Certificate>& certificates) {
   std::vector<NamedFile> files;
-  std::map<unsigned long, int> next;
+  HashedNames names;
   std::set<std::string> seen;
   for (const Certificate& certificate : certificates) {
     if (!seen.insert(certificate.fingerprint()).second) continue;
-    const unsigned long hash = X509_subject_name_hash(certificate.handle());
-    std::array<char, 32> name{};
-    std::snprintf(name.data(), name.size(), "%08lx.%d", hash, next[hash]++);
-    files.push_back({name.data(), certificate.ToPem()});
+    files.push_back({names.Next(certificate), certificate.ToPem()});
   }
-  ERR_clear_error();
   return files;
+}
+
+std::string HashedNames::Next(const Certificate& certificate) {
+  const unsigned long hash = X509_subject_name_hash(certificate.handle());
+  std::array<char, 32> name{};
+  std::snprintf(name.data(), name.size(), "%08lx.%d", hash, next_[hash]++);
+  ERR_clear_error();
+  return name.data();
+}
+
+bool VouchesForOthers(const Certificate& certificate) {
+  const bool vouches = certificate.fields().ca || X509_check_ca(certificate.handle()) != 0;
+  ERR_clear_error();
+  return vouches;
+}
+
+Result<std::string> ToKeyReference(std::string_view uri) {
+  constexpr std::string_view kDescription = "PKCS#11 Provider URI v1.0";
+  const auto fail = [] {
+    return OpenSslError(Kind::kInternal, "EXPORT_FAILED", "OpenSSL can not write a key's URI");
+  };
+  const SequencePtr sequence(sk_ASN1_TYPE_new_null());
+  if (!sequence || !AddText(*sequence, V_ASN1_VISIBLESTRING, kDescription) ||
+      !AddText(*sequence, V_ASN1_UTF8STRING, uri)) {
+    return fail();
+  }
+  unsigned char* der = nullptr;
+  const int size = i2d_ASN1_SEQUENCE_ANY(sequence.get(), &der);
+  const BioPtr bio(BIO_new(BIO_s_mem()));
+  const bool wrote =
+      size > 0 && bio && PEM_write_bio(bio.get(), "PKCS#11 PROVIDER URI", "", der, size) > 0;
+  OPENSSL_free(der);
+  if (!wrote) return fail();
+  char* text = nullptr;
+  const long length = BIO_get_mem_data(bio.get(), &text);
+  return std::string(text, static_cast<std::size_t>(length));
 }
 
 std::string ToPemBundle(const std::vector<NamedCertificate>& certificates) {

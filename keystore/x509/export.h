@@ -2,6 +2,7 @@
 // caller's. What is written holds no private key; ReadBundle reads ToPemBundle and ToPkcs7 back.
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -45,6 +46,25 @@ Result<std::string> ToPkcs12TrustStore(const std::vector<NamedCertificate>& cert
 // the hash of the subject in eight hex digits, a dot, and a number that counts up where subjects
 // (or their hashes) are equal. The same certificate twice gives one file.
 std::vector<NamedFile> ToHashedDirectory(const std::vector<Certificate>& certificates);
+
+// The names of such a folder's files, one after the other, for stores of which not all certificates
+// are in memory at once.
+class HashedNames {
+ public:
+  std::string Next(const Certificate& certificate);
+
+ private:
+  std::map<unsigned long, int> next_;  // by the hash of the subject
+};
+
+// Whether programs that trust this certificate take others for good that it issued: a CA by its
+// extensions, and what OpenSSL takes for one beside (X509_check_ca).
+bool VouchesForOthers(const Certificate& certificate);
+
+// A key in a token by its RFC 7512 URI, as the PEM block "PKCS#11 PROVIDER URI" that OpenSSL's
+// pkcs11-provider takes where a private key is wanted: SEQUENCE {VisibleString "PKCS#11 Provider
+// URI v1.0", UTF8String}.
+Result<std::string> ToKeyReference(std::string_view uri);
 
 // PEM blocks in their order, before each the comment lines "# subject: …", "# kind: …",
 // "# description: …" (the last two where they are not empty). Each is one line of at most 512

@@ -33,6 +33,7 @@ MethodTable AllMethods(const Services& services) {
   AddImportMethods(table, services.import);
   AddSettingMethods(table, services.settings);
   AddKeyMethods(table, services.keys);
+  AddServerMethods(table, services.servers);
   return table;
 }
 

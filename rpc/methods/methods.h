@@ -11,6 +11,7 @@ class Audit;
 class Certificates;
 class Import;
 class Keys;
+class ServerSetup;
 class Settings;
 class TrustStores;
 }  // namespace signet::services
@@ -24,6 +25,7 @@ struct Services {
   services::Audit& audit;
   services::Settings& settings;
   services::Import& import;
+  services::ServerSetup& servers;
   std::function<services::api::StatusAnswer()> status;  // never blocks
 };
 
@@ -35,6 +37,7 @@ void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
 void AddImportMethods(MethodTable& table, services::Import& import);
 void AddSettingMethods(MethodTable& table, services::Settings& settings);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
+void AddServerMethods(MethodTable& table, services::ServerSetup& servers);
 void AddApplianceMethods(MethodTable& table, const Services& services);
 
 // For handlers that answer at once.

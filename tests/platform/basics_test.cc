@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 
+#include "platform/users.h"
 #include "platform/encoding.h"
 #include "platform/error.h"
 #include "platform/process.h"
@@ -208,6 +209,16 @@ TEST(Process, DangerousVariablesAreRemovedAndOthersStay) {
   for (const char* name : names) EXPECT_EQ(std::getenv(name), nullptr) << name;
   EXPECT_NE(std::getenv("SIGNET_HARMLESS"), nullptr);
   EXPECT_FALSE(HostName().empty());
+}
+
+TEST(Accounts, UsersAndGroupsAreFoundByName) {
+  EXPECT_EQ(FindUser("root").value().uid, 0u);
+  EXPECT_EQ(FindUser("root").value().gid, 0u);
+  EXPECT_EQ(FindGroup("root").value(), 0u);
+  EXPECT_EQ(FindUser("no\nsuch").error().word, "USER_UNKNOWN");
+  EXPECT_THAT(FindUser("no\nsuch").error().detail, HasSubstr("no\\x0asuch"));
+  EXPECT_EQ(FindGroup("no-such-group").error().word, "GROUP_UNKNOWN");
+  EXPECT_FALSE(FindGroup("no-such-group").error().remedy.empty());
 }
 
 }  // namespace

@@ -51,6 +51,14 @@ int renameat(int from_dir, const char* from, int to_dir, const char* to) noexcep
   if (Fails("renameat")) return -1;
   return static_cast<int>(::syscall(SYS_renameat, from_dir, from, to_dir, to));
 }
+int fchown(int fd, uid_t uid, gid_t gid) noexcept {
+  if (Fails("fchown")) return -1;
+  return static_cast<int>(::syscall(SYS_fchown, fd, uid, gid));
+}
+int syncfs(int fd) noexcept {
+  if (Fails("syncfs")) return -1;
+  return static_cast<int>(::syscall(SYS_syncfs, fd));
+}
 ssize_t write(int fd, const void* data, size_t size) {
   if (Fails("write")) return -1;
   if (injected.call == "short-write" && size > 1) size = 1;
@@ -228,6 +236,88 @@ TEST_F(Files, PathsInErrorsAreEscaped) {
   EXPECT_THAT(files_->Read(Path("a\n\x1b[31m")).error().detail, HasSubstr("a\\x0a\\x1b[31m"));
 }
 
+TEST_F(Files, NewFilesHaveTheirOwnerAndModeAndReplaceNothing) {
+  ::umask(0077);
+  const FileOwner owner{std::nullopt, std::nullopt, 0644};
+  ASSERT_TRUE(files_->WriteNew(Path("a"), "one", owner));
+  EXPECT_EQ(files_->Info(Path("a")).value().mode, 0644u);
+  EXPECT_EQ(files_->Info(Path("a")).value().uid, ::geteuid());
+  EXPECT_FALSE(files_->WriteNew(Path("a"), "two", owner));
+  std::filesystem::create_symlink(Path("elsewhere"), Path("link"));
+  EXPECT_FALSE(files_->WriteNew(Path("link"), "two", owner));
+  EXPECT_FALSE(std::filesystem::exists(Path("elsewhere")));
+  EXPECT_EQ(files_->Read(Path("a")).value(), "one");
+  if (::geteuid() != 0) return;
+  ASSERT_TRUE(files_->WriteNew(Path("b"), "x", {12345, 54321, 0640}));
+  const FileInfo info = files_->Info(Path("b")).value();
+  EXPECT_EQ(info.uid, 12345u);
+  EXPECT_EQ(info.gid, 54321u);
+  EXPECT_EQ(info.mode, 0640u);
+}
+
+TEST_F(Files, AFileThatMayNotBeGivenAwayIsARefusalWithItsRemedy) {
+  injected = {"fchown", 1, EPERM, 0};
+  const Status result = files_->WriteNew(Path("a"), "x", {12345, 12345, 0640});
+  ASSERT_FALSE(result);
+  EXPECT_EQ(result.error().word, "OWNER_REFUSED");
+  EXPECT_THAT(result.error().remedy, HasSubstr("CAP_CHOWN"));
+}
+
+TEST_F(Files, OwnersOfFoldersAreSetButNotThroughLinks) {
+  ASSERT_TRUE(files_->MakeDirectory(Path("dir"), 0700));
+  std::filesystem::create_directory_symlink(Path("dir"), Path("link"));
+  ASSERT_TRUE(files_->SetOwner(Path("dir"), {std::nullopt, std::nullopt, 0751}));
+  EXPECT_EQ(files_->Info(Path("dir")).value().mode, 0751u);
+  EXPECT_FALSE(files_->SetOwner(Path("link"), {std::nullopt, std::nullopt, 0777}));
+  EXPECT_EQ(files_->Info(Path("dir")).value().mode, 0751u);
+}
+
+TEST_F(Files, LinksAreMadeReadAndSwapped) {
+  ASSERT_TRUE(files_->MakeLink("generations/1", Path("current")));
+  EXPECT_FALSE(files_->MakeLink("generations/2", Path("current")));
+  ASSERT_TRUE(files_->MakeLink("generations/2", Path("new")));
+  ASSERT_TRUE(files_->Rename(Path("new"), Path("current")));
+  EXPECT_EQ(files_->ReadLink(Path("current")).value(), "generations/2");
+  EXPECT_THAT(Names(), ElementsAre("current"));
+  EXPECT_FALSE(files_->ReadLink(folder_));
+}
+
+TEST_F(Files, FoldersAreRenamedOverNothingThatHasContent) {
+  for (const char* name : {"from", "full"}) {
+    ASSERT_TRUE(files_->MakeDirectory(Path(name), 0700));
+    ASSERT_TRUE(files_->WriteAtomic(Path(name) + "/file", name, 0600));
+  }
+  EXPECT_FALSE(files_->Rename(Path("from"), Path("full")));
+  EXPECT_TRUE(files_->Rename(Path("from"), Path("to")));
+  EXPECT_EQ(files_->Read(Path("to/file")).value(), "from");
+}
+
+TEST_F(Files, ATreeOfFewFilesIsSyncedFileByFileAndALargeOneAtOnce) {
+  ASSERT_TRUE(files_->MakeDirectory(Path("tree"), 0700));
+  ASSERT_TRUE(files_->MakeDirectory(Path("tree/inner"), 0700));
+  std::filesystem::create_symlink("/nowhere", Path("tree/link"));
+  const auto fill = [&](int from, int to) {
+    for (int i = from; i < to; ++i)
+      ASSERT_TRUE(files_->WriteNew(Path("tree/inner/") + std::to_string(i), "x", {}));
+  };
+  fill(0, 3);
+  injected = {"fsync", 100, EIO, 0};
+  ASSERT_TRUE(files_->SyncTree(Path("tree")));
+  EXPECT_EQ(injected.seen, 5);  // three files, two folders
+  for (int nth = 1; nth <= 5; ++nth) {
+    injected = {"fsync", nth, EIO, 0};
+    EXPECT_FALSE(files_->SyncTree(Path("tree"))) << nth;
+  }
+  fill(3, 100);
+  injected = {"fsync", 1, EIO, 0};
+  EXPECT_TRUE(files_->SyncTree(Path("tree")));
+  injected = {"syncfs", 1, EIO, 0};
+  EXPECT_FALSE(files_->SyncTree(Path("tree")));
+  std::filesystem::create_directory_symlink(Path("tree"), Path("link"));
+  injected = {};
+  EXPECT_FALSE(files_->SyncTree(Path("link")));
+}
+
 TEST_F(Files, FaultPlansFailTheNthCall) {
   testing::FaultyFileSystem faulty(*files_, {{"write_atomic", 2, ENOSPC}});
   EXPECT_TRUE(faulty.WriteAtomic(Path("a"), "1", 0600));
@@ -248,6 +338,12 @@ TEST_F(Files, FaultPlansFailTheNthCall) {
   EXPECT_FALSE(faulty.Info(folder_));
   EXPECT_FALSE(faulty.Remove(Path("a")));
   EXPECT_FALSE(faulty.MakeDirectory(Path("d"), 0700));
+  EXPECT_FALSE(faulty.WriteNew(Path("n"), "", {}));
+  EXPECT_FALSE(faulty.SetOwner(folder_, {}));
+  EXPECT_FALSE(faulty.MakeLink("a", Path("l")));
+  EXPECT_FALSE(faulty.ReadLink(Path("l")));
+  EXPECT_FALSE(faulty.Rename(Path("a"), Path("b")));
+  EXPECT_FALSE(faulty.SyncTree(folder_));
 }
 
 }  // namespace

@@ -86,15 +86,6 @@ int ExitCodeOf(int status) {
 
 }  // namespace
 
-bool Eventually(const std::function<bool()>& condition, Seconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
-
 std::string Answer::Text(const char* member) const {
   if (!result.is_object()) return {};
   const json::value* found = result.get_object().if_contains(member);

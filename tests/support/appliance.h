@@ -3,8 +3,6 @@
 #pragma once
 
 #include <boost/json.hpp>
-#include <chrono>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +12,6 @@
 namespace signet::testing {
 
 namespace json = boost::json;
-using Seconds = std::chrono::duration<double>;
 
 struct ApplianceOptions {
   std::string product = "imp";
@@ -107,8 +104,5 @@ class Appliance {
   std::string url_;
   pid_t pid_ = 0;
 };
-
-// Tries again every 20 ms until the condition holds; false when it does not within the limit.
-bool Eventually(const std::function<bool()>& condition, Seconds limit);
 
 }  // namespace signet::testing

@@ -71,5 +71,24 @@ Result<std::vector<std::string>> FaultyFileSystem::List(const std::string& path)
 Result<FileInfo> FaultyFileSystem::Info(const std::string& path) {
   return Through("info", path, [&] { return real_.Info(path); });
 }
+Status FaultyFileSystem::WriteNew(const std::string& path, std::string_view content,
+                                  const FileOwner& owner) {
+  return Through("write_new", path, [&] { return real_.WriteNew(path, content, owner); });
+}
+Status FaultyFileSystem::SetOwner(const std::string& path, const FileOwner& owner) {
+  return Through("set_owner", path, [&] { return real_.SetOwner(path, owner); });
+}
+Status FaultyFileSystem::MakeLink(const std::string& target, const std::string& path) {
+  return Through("make_link", path, [&] { return real_.MakeLink(target, path); });
+}
+Result<std::string> FaultyFileSystem::ReadLink(const std::string& path) {
+  return Through("read_link", path, [&] { return real_.ReadLink(path); });
+}
+Status FaultyFileSystem::Rename(const std::string& from, const std::string& to) {
+  return Through("rename", to, [&] { return real_.Rename(from, to); });
+}
+Status FaultyFileSystem::SyncTree(const std::string& path) {
+  return Through("sync_tree", path, [&] { return real_.SyncTree(path); });
+}
 
 }  // namespace signet::testing

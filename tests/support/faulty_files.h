@@ -13,7 +13,8 @@
 namespace signet::testing {
 
 // Fails the nth call (from 1) of an operation: "read", "write_atomic", "sync_file",
-// "sync_directory", "make_directory", "remove", "list", "info", or "*" for the nth call of all.
+// "sync_directory", "make_directory", "remove", "list", "info", "write_new", "set_owner",
+// "make_link", "read_link", "rename", "sync_tree", or "*" for the nth call of all.
 struct Fault {
   std::string operation;
   int nth = 1;
@@ -43,6 +44,13 @@ class FaultyFileSystem final : public FileSystem {
   Status Remove(const std::string& path) override;
   Result<std::vector<std::string>> List(const std::string& path) override;
   Result<FileInfo> Info(const std::string& path) override;
+  Status WriteNew(const std::string& path, std::string_view content,
+                  const FileOwner& owner) override;
+  Status SetOwner(const std::string& path, const FileOwner& owner) override;
+  Status MakeLink(const std::string& target, const std::string& path) override;
+  Result<std::string> ReadLink(const std::string& path) override;
+  Status Rename(const std::string& from, const std::string& to) override;
+  Status SyncTree(const std::string& path) override;
 
  private:
   // The fault of this call, if any.

@@ -64,12 +64,14 @@ struct Column {
 // What is not just parameters in, table out.
 enum class Special {
   kNone,
-  kDownload,    // the answer is a file: to standard output or -o
-  kSign,        // message from a file or standard input, signature out
-  kUnlock,      // asks for the PIN
-  kImport,      // shows what is there, asks, and carries out that plan
-  kRaw,         // rpc METHOD [JSON]
-  kCompletion,  // no daemon
+  kDownload,     // the answer is a file: to standard output or -o
+  kSign,         // message from a file or standard input, signature out
+  kText,         // the answer's `text`, as it is
+  kEnvironment,  // the answer's `environment` as shell lines, its other texts as comments
+  kUnlock,       // asks for the PIN
+  kImport,       // shows what is there, asks, and carries out that plan
+  kRaw,          // rpc METHOD [JSON]
+  kCompletion,   // no daemon
 };
 
 struct Command {

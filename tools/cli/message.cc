@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <iostream>
 
@@ -35,8 +36,12 @@ void PrintError(const Error& error) {
   std::cerr << "signet: " << EscapeLine(error.detail, kLongLine);
   if (!error.word.empty()) std::cerr << " (" << EscapeLine(error.word) << ")";
   std::cerr << '\n';
-  if (!error.remedy.empty()) {
-    std::cerr << "  remedy: " << EscapeLine(error.remedy, kLongLine) << '\n';
+  // It may show lines to copy.
+  std::string_view rest = error.remedy;
+  for (std::string_view head = "  remedy: "; !rest.empty(); head = "    ") {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    std::cerr << head << EscapeLine(line, kLongLine) << '\n';
   }
   PrintFindings(error.findings);
 }

@@ -5,9 +5,9 @@
 #include <cstdlib>
 #include <map>
 #include <memory>
-#include <numeric>
 
 #include "platform/encoding.h"
+#include "platform/suggestion.h"
 #include "tools/cli/commands.h"
 
 namespace signet::tools {
@@ -32,36 +32,6 @@ struct Tree {
 
 Error UsageError(std::string detail, std::string remedy) {
   return MakeError(Kind::kUsage, "COMMAND_LINE_INVALID", std::move(detail), std::move(remedy));
-}
-
-std::size_t EditDistance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> line(b.size() + 1);
-  std::iota(line.begin(), line.end(), 0);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = line[0];
-    line[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replace = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = line[j];
-      line[j] = std::min({line[j] + 1, line[j - 1] + 1, replace});
-    }
-  }
-  return line[b.size()];
-}
-
-// "Did you mean 'list'? " or nothing.
-std::string Suggestion(std::string_view typed, const std::vector<std::string>& known) {
-  std::string best;
-  std::size_t least = std::max<std::size_t>(2, typed.size() / 3) + 1;
-  for (const std::string& word : known) {
-    const bool prefix = typed.size() >= 2 && word.starts_with(typed);
-    const std::size_t distance = prefix ? 1 : EditDistance(typed, word);
-    if (distance < least) {
-      least = distance;
-      best = word;
-    }
-  }
-  return best.empty() ? "" : "Did you mean '" + best + "'? ";
 }
 
 std::string FullName(const Command& command) {

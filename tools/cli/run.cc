@@ -20,6 +20,8 @@
 namespace signet::tools {
 namespace {
 
+constexpr std::size_t kLongLine = 8192;
+
 Status Write(std::string_view text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) {
     return ErrnoError(errno, "write", "standard output");
@@ -111,6 +113,35 @@ Status ShowSignature(const Invocation& invocation, const json::value& result) {
   return invocation.output_file.empty() ? Write(EscapeLine(signature, 1u << 20) + "\n") : Ok();
 }
 
+// Several lines from the daemon, each made safe for a terminal.
+Status WriteLines(std::string_view text) {
+  while (!text.empty()) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(text.size(), line.size() + 1));
+    SIGNET_TRY(Write(EscapeLine(line, kLongLine) + "\n"));
+  }
+  return Ok();
+}
+
+// For `eval` of a shell: what is no assignment is a comment.
+Status ShowEnvironment(const json::object& answer) {
+  for (const auto& member : answer) {
+    if (!member.value().is_string()) continue;
+    const json::string& text = member.value().get_string();
+    SIGNET_TRY(WriteLines("# " + EscapeLine(member.key()) + ": " +
+                          EscapeLine({text.data(), text.size()}, kLongLine)));
+  }
+  const json::value* variables = answer.if_contains("environment");
+  if (variables == nullptr || !variables->is_object()) return InternalError("no environment");
+  for (const auto& variable : variables->get_object()) {
+    std::string quoted;
+    for (const char c : Member(variables->get_object(), variable.key()))
+      quoted += c == '\'' ? "'\\''" : std::string(1, c);
+    SIGNET_TRY(WriteLines("export " + std::string(variable.key()) + "='" + quoted + "'"));
+  }
+  return Ok();
+}
+
 // A table of the rows, or a record; anything unexpected as JSON.
 Status ShowTable(const Command& command, const json::value& result) {
   const json::value* rows = result.is_object() && !command.rows.empty()
@@ -153,6 +184,10 @@ Result<int> Show(const Invocation& invocation, const json::value& result) {
     SIGNET_TRY(ShowSignature(invocation, result));
   } else if (invocation.globals.json || command.special == Special::kRaw) {
     SIGNET_TRY(PrintJson(result));
+  } else if (command.special == Special::kText && result.is_object()) {
+    SIGNET_TRY(WriteLines(Member(result.get_object(), "text")));
+  } else if (command.special == Special::kEnvironment && result.is_object()) {
+    SIGNET_TRY(ShowEnvironment(result.get_object()));
   } else if (WasTyped(invocation, "dryRun") && result.is_object()) {
     SIGNET_TRY(ShowPlan(result.get_object()));
   } else {

@@ -36,6 +36,15 @@ void AddKeys(std::vector<Command>& table) {
                     Type::kText, "rsa-pkcs1 rsa-pss ecdsa"},
                    kHash},
        .special = Special::kSign});
+  table.push_back({.noun = "key",
+                   .verb = "agent-env",
+                   .method = "key.agentEnv",
+                   .summary = "Shell lines for programs that use a purpose's key by the key socket",
+                   .examples = "eval \"$(signet key agent-env tomcat)\"\n"
+                               "signet key agent-env cup --output json",
+                   .arguments = {kPurpose},
+                   .options = {kService},
+                   .special = Special::kEnvironment});
 }
 
 }  // namespace signet::tools

@@ -13,6 +13,7 @@ void AddCertificates(std::vector<Command>& table);
 void AddCsrs(std::vector<Command>& table);
 void AddTrust(std::vector<Command>& table);
 void AddImport(std::vector<Command>& table);
+void AddServices(std::vector<Command>& table);
 void AddSettings(std::vector<Command>& table);
 void AddToken(std::vector<Command>& table);
 void AddKeys(std::vector<Command>& table);

@@ -10,6 +10,8 @@ namespace signet::tools {
 
 inline const Argument kPurpose{"PURPOSE", "purpose", "for example tomcat or cup-xmpp-ECDSA"};
 inline const Argument kStore{"STORE", "store", "trust store, for example tomcat-trust"};
+inline const Option kService{"--service", "service", "NAME",
+                             "of several in the configuration, this one ([service.NAME])"};
 inline const Option kHash{"--hash",
                           "hash",
                           "HASH",
