@@ -53,8 +53,7 @@ FileOwner FolderOwner(const FileOwner& file) {
 }
 
 Error Unsafe(const std::string& path, const std::string& problem) {
-  return MakeError(Kind::kRefused, "PUBLISH_FOLDER_UNSAFE",
-                   "'" + EscapeLine(path) + "' " + problem,
+  return MakeError(Kind::kRefused, "PUBLISH_FOLDER_UNSAFE", "'" + EscapeLine(path) + "' " + problem,
                    "Move it away, or name another folder ('publish') in the configuration.");
 }
 
@@ -263,8 +262,8 @@ Status GenerationFolder::Fill(const std::string& temporary, Generation& generati
   record.folders.assign(folders.begin(), folders.end());
   record.sums = Sha256Hex(sums);
   SIGNET_TRY(files_.WriteNew(temporary + "/" + kSums, sums, owner));
-  SIGNET_TRY(files_.WriteNew(temporary + "/" + kRecord, json::serialize(ToJson(record)) + "\n",
-                             owner));
+  SIGNET_TRY(
+      files_.WriteNew(temporary + "/" + kRecord, json::serialize(ToJson(record)) + "\n", owner));
   const FileOwner folder_owner = FolderOwner(owner);
   for (const std::string& folder : folders) {
     SIGNET_TRY(files_.SetOwner(temporary + "/" + folder, folder_owner));

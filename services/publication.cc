@@ -73,8 +73,9 @@ Publication::Publication(const keystore::Catalogue& catalogue, const PublishedSe
   std::string text;
   Add(text, "format", kFormat);
   Add(text, "service", service.name);
-  Add(text, "owner", service.owner + ":" + service.file_group + ":" + service.group + ":" +
-                         service.user + ":" + std::to_string(service.file_mode));
+  Add(text, "owner",
+      service.owner + ":" + service.file_group + ":" + service.group + ":" + service.user + ":" +
+          std::to_string(service.file_mode));
   Add(text, "token", options.token_uri);
   Add(text, "module", options.module);
   Add(text, "socket", service.socket.empty() ? options.socket : service.socket);
@@ -138,9 +139,10 @@ Status Publication::WriteTrust(const keystore::Snapshot& snapshot, const std::st
     if (!certificate) return true;
     if (*kind == EntryKind::kPinned && x509::VouchesForOthers(*certificate)) {
       findings.push_back({Severity::kWarning, "PINNED_CA_LEFT_OUT",
-                          "a pinned certificate of " + store + " is a CA, and servers would trust "
-                          "whatever it issues; it is not published. Upload it to " + store +
-                              " as an anchor if it may vouch for others",
+                          "a pinned certificate of " + store +
+                              " is a CA, and servers would trust "
+                              "whatever it issues; it is not published. Upload it to " +
+                              store + " as an anchor if it may vouch for others",
                           entry.certificate});
       return true;
     }

@@ -46,7 +46,7 @@ class Publication {
  private:
   struct TrustFiles {
     bool pem = false, folder = false, pkcs12 = false;  // have an entry
-    std::vector<std::string> anchored;  // names of anchors and what leads to one
+    std::vector<std::string> anchored;                 // names of anchors and what leads to one
   };
   // What is shown to peers: leaf and intermediates, PEM.
   Result<std::string> ChainOf(const keystore::Snapshot& snapshot,

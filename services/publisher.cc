@@ -1,8 +1,8 @@
 #include "services/publisher.h"
 
-#include "platform/users.h"
 #include "platform/encoding.h"
 #include "platform/logging.h"
+#include "platform/users.h"
 #include "services/generation_folder.h"
 #include "services/publication.h"
 
@@ -87,8 +87,8 @@ Status Publisher::PublishOne(const PublishedService& service, const keystore::Sn
   SIGNET_TRY(folder.Prepare(owner));
   if (!current) {
     SIGNET_TRY(auto found, folder.Current());
-    const bool equal = found && found->inputs == publication.inputs() &&
-                       folder.IsIntact(found->number, owner);
+    const bool equal =
+        found && found->inputs == publication.inputs() && folder.IsIntact(found->number, owner);
     if (!equal) {
       const auto write = [&](const std::string& path, const GenerationFolder::Sink& sink,
                              Findings& left_out) {

@@ -81,15 +81,14 @@ class AgentConnection {
 
   // For a successor after a crash, which has nothing but the socket: greeted long ago; a service
   // was initialised too and any of its sessions is taken for open, the manager says who he is anew.
-  void AssumeGreeted() {
-    greeted_ = true;
-    initialized_ = assume_sessions_ = !management_;
-  }
+  void AssumeGreeted();
 
   const AgentPeer& peer() const { return peer_; }
   bool management() const { return management_; }
   // The client has said C_Initialize: from then on it may be silent for as long as it likes.
   bool initialized() const { return initialized_; }
+  // Octets that its sessions hold, about.
+  std::size_t Held() const;
 
   // State for a successor of this process; Load answers whether it could be read.
   void Save(wire::Writer& writer) const;
@@ -157,6 +156,9 @@ class AgentConnection {
   Outcome WrapKey(wire::Reader& reader);
   Outcome UnwrapKey(wire::Reader& reader);
   Outcome Control(wire::Reader& reader);
+
+  static constexpr CK_SLOT_ID kSlot = 1;
+  static constexpr std::size_t kMaxSessions = 256;
 
   static Outcome Failure(CK_RV code);
   SessionState* FindSession(CK_ULONG session);

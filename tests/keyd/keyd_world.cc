@@ -58,14 +58,13 @@ bool Within(double seconds, const std::function<bool()>& condition) {
 bool IsRoot() { return ::geteuid() == 0; }
 
 void AsUser(const std::string& user, const std::function<void()>& work) {
-  const uid_t uid = UserId(user).value();
-  const LocalUser known = FindLocalUser(uid, uid);
-  RunAs(uid, GroupId(user == "nobody" ? "nogroup" : user).value(), {}, work);
+  const UserAccount account = FindUser(user).value();
+  RunAs(account.uid, account.gid, {}, work);
 }
 
 void AsUserInGroup(const std::string& user, const std::string& group,
                    const std::function<void()>& work) {
-  RunAs(UserId(user).value(), GroupId(group).value(), {}, work);
+  RunAs(FindUser(user).value().uid, FindGroup(group).value(), {}, work);
 }
 
 KeydWorld::KeydWorld(KeydOptions options, bool start)
@@ -121,9 +120,15 @@ std::string KeydWorld::BuiltProgram() { return SIGNET_KEYD_PROGRAM; }
 std::vector<std::string> KeydWorld::Command() const {
   std::vector<std::string> words;
   if (!options_.user.empty()) {
-    const uid_t uid = UserId(options_.user).value();
-    words = {"setpriv",           "--reuid",        std::to_string(uid), "--regid",
-             std::to_string(uid), "--clear-groups", "--pdeathsig",       "SIGKILL"};
+    const UserAccount account = FindUser(options_.user).value();
+    words = {"setpriv",
+             "--reuid",
+             std::to_string(account.uid),
+             "--regid",
+             std::to_string(account.gid),
+             "--clear-groups",
+             "--pdeathsig",
+             "SIGKILL"};
   }
   words.insert(words.end(), {program_, "--config", config_file()});
   return words;

@@ -104,7 +104,7 @@ TEST_F(View, OtherUsersAreTurnedAwayAndLogged) {
     EXPECT_FALSE(StockClient(world.management()).Served());
   });
   EXPECT_TRUE(Within(5, [&] {
-    return world.Log().find("refused a client: uid " + std::to_string(UserId("man").value()) +
+    return world.Log().find("refused a client: uid " + std::to_string(FindUser("man").value().uid) +
                             ", pid " + std::to_string(getpid())) != std::string::npos;
   }));
 }
