@@ -47,6 +47,9 @@ Status CheckPrivatePart(const std::vector<Attribute>& attributes) {
   fits = fits && extractable.has_value() &&
          (!*extractable || Flag(attributes, CKA_WRAP_WITH_TRUSTED).value_or(false));
   for (const Attribute& attribute : attributes) {
+    // Of two that are named alike a token may take the other one.
+    const auto alike = [&](const Attribute& other) { return other.type == attribute.type; };
+    if (std::count_if(attributes.begin(), attributes.end(), alike) != 1) fits = false;
     const bool is_key_material =
         attribute.type >= CKA_PRIVATE_EXPONENT && attribute.type <= CKA_COEFFICIENT;
     if (attribute.type == CKA_VALUE || attribute.type == CKA_TRUSTED || is_key_material)

@@ -81,15 +81,14 @@ class AgentConnection {
 
   // For a successor after a crash, which has nothing but the socket: greeted long ago; a service
   // was initialised too and any of its sessions is taken for open, the manager says who he is anew.
-  void AssumeGreeted() {
-    greeted_ = true;
-    initialized_ = assume_sessions_ = !management_;
-  }
+  void AssumeGreeted();
 
   const AgentPeer& peer() const { return peer_; }
   bool management() const { return management_; }
   // The client has said C_Initialize: from then on it may be silent for as long as it likes.
   bool initialized() const { return initialized_; }
+  // Octets that its sessions hold, about.
+  std::size_t Held() const;
 
   // State for a successor of this process; Load answers whether it could be read.
   void Save(wire::Writer& writer) const;
@@ -159,9 +158,13 @@ class AgentConnection {
   Outcome Control(wire::Reader& reader);
 
   CK_RV TokenFailed() const;
+  static constexpr CK_SLOT_ID kSlot = 1;
+  static constexpr std::size_t kMaxSessions = 256;
+
   static Outcome Failure(CK_RV code);
   SessionState* FindSession(CK_ULONG session);
   const VirtualObject* FindObject(const VirtualObjects& view, CK_ULONG handle) const;
+  bool MayUse(const KeyId& key) const;
   CK_ULONG HandleOf(const VirtualObject& object) const { return object.number ^ nonce_; }
   std::vector<CK_MECHANISM_TYPE> ShownMechanisms();
   Outcome MakeSignature(SessionState& session, std::string_view data, std::uint32_t room);

@@ -149,6 +149,15 @@ AgentConnection::Outcome AgentConnection::SignInit(wire::Reader& reader) {
   return outcome;
 }
 
+// The view may have changed since C_SignInit.
+bool AgentConnection::MayUse(const KeyId& key) const {
+  if (management_) return true;
+  const auto view = backend_.View();
+  return std::any_of(view->keys.begin(), view->keys.end(), [&](const VirtualKey& known) {
+    return known.id == key && grant_.Allows(known);
+  });
+}
+
 AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
                                                         std::string_view data, std::uint32_t room) {
   Outcome outcome;
@@ -159,6 +168,7 @@ AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
   }
   SignOperation sign = std::move(*session.sign);
   session.sign.reset();
+  if (!MayUse(sign.key)) return Failure(CKR_KEY_HANDLE_INVALID);
   sign.data += data;
   AgentBackend& backend = backend_;
   const uid_t uid = peer_.uid;
