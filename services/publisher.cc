@@ -87,20 +87,22 @@ Status Publisher::PublishOne(const PublishedService& service, const keystore::Sn
   SIGNET_TRY(folder.Prepare(owner));
   if (!current) {
     SIGNET_TRY(auto found, folder.Current());
-    const bool equal = found && found->inputs == publication.inputs() &&
-                       folder.IsIntact(found->number, owner);
+    const bool equal =
+        found && found->record.inputs == publication.inputs() && folder.IsIntact(*found, owner);
     if (!equal) {
-      const auto write = [&](const std::string& path, const GenerationFolder::Sink& sink,
-                             Findings& left_out) {
-        return publication.Write(snapshot, path, sink, left_out);
-      };
-      GenerationFolder::Generation next;
-      next.inputs = publication.inputs();
-      next.keys = publication.keys();
-      SIGNET_TRY(found, folder.Add(std::move(next), owner, write));
+      GenerationRecord record;
+      record.inputs = publication.inputs();
+      for (const auto& [purpose, key] : publication.keys())
+        record.keys.push_back({{}, purpose, key});
+      const auto write = [&](GenerationSink& sink) { return publication.Write(snapshot, sink); };
+      SIGNET_TRY(found, folder.Add(std::move(record), owner, write));
       Log(LogLevel::kInfo, "the files of service " + service.name + " are published anew");
     }
-    known.left_out = std::move(found->left_out);
+    known.left_out.clear();
+    for (const PublishedStore& store : found->record.stores) {
+      for (const PublicationGap& gap : store.left_out)
+        known.left_out.push_back({Severity::kWarning, gap.id, gap.text, gap.certificate});
+    }
   }
   std::vector<std::string> foreign;
   SIGNET_TRY(folder.RemoveOld(publication.kept_keys(), foreign));

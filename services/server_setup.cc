@@ -60,8 +60,7 @@ Result<const PublishedService*> ServerSetup::FindService(const std::string& name
 
 Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
                                             const api::AgentEnvRequest& request) const {
-  SIGNET_TRY(const keystore::Purpose* purpose,
-             keystore::FindPurpose(catalogue_, request.purpose));
+  SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, request.purpose));
   if (context.role == Role::kService && !Has(context.purposes, purpose->name)) {
     return MakeError(Kind::kDenied, "PURPOSE_DENIED",
                      context.actor + " may not use the key of " + purpose->name,
@@ -98,8 +97,7 @@ Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
 
 Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) const {
   SIGNET_TRY(const Server* server, FindServer(request.server));
-  SIGNET_TRY(const keystore::Purpose* purpose,
-             keystore::FindPurpose(catalogue_, request.purpose));
+  SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, request.purpose));
   const PublishedService* found = nullptr;
   const PublishedService* of_kind = nullptr;
   if (request.service) {

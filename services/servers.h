@@ -45,9 +45,9 @@ class ServerTable {
 // kNotFound SERVER_UNKNOWN; the remedy lists what there is, and says what may have been meant.
 Result<const Server*> FindServer(const std::string& name);
 
-// Mustache: {{{name}}} is the value, {{name}} the value with the escapes of XML, {{#name}}…{{/name}}
-// is left out where the value is empty, and is there once for each element of a list. kInternal for
-// a name that has no value.
+// Mustache: {{{name}}} is the value, {{name}} the value with the escapes of XML,
+// {{#name}}…{{/name}} is left out where the value is empty, and is there once for each element of a
+// list. kInternal for a name that has no value.
 struct TemplateValues {
   using Texts = std::map<std::string, std::string>;
   Texts texts;
