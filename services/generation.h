@@ -22,7 +22,7 @@ BOOST_DESCRIBE_STRUCT(PublicationGap, (LenientRecord), (id, text, certificate))
 // A trust store in a generation.
 struct PublishedStore : LenientRecord {
   std::string store;
-  std::string digest;                              // of what it was made of
+  std::string digest;                                // of what it was made of
   bool pem = false, hashed = false, pkcs12 = false;  // have an entry
   std::vector<std::string> anchored;  // file names of anchors, and of what leads to one
   std::vector<PublicationGap> left_out;

@@ -82,29 +82,28 @@ TEST_F(GenerationTest, AnErrorAtAnyCallLeavesTheOldGenerationOrTheNewOne) {
   int warned = 0;
   // One call fails although it did its work; or from one on all fail, as if the process had died.
   for (const bool for_good : {false, true}) {
-      for (int nth = 1; nth <= calls; ++nth) {
-        SCOPED_TRACE(std::to_string(nth) + (for_good ? " for good" : ""));
-        fs::remove_all(Path("pub"));
-        fs::copy(before, Path("pub"),
-                 fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-        files.Plan({{"*", nth, EIO, !for_good, for_good}});
-        const auto publisher = Start({Service()});
-        const Status failed = publisher->PublishNow();
-        if (!failed) {
-          ++warned;
-          EXPECT_EQ(publisher->Warnings().at(0).id, "PUBLISH_FAILED");
-        }
-        ExpectWhole({"a1b2", "e5f6"});
-        files.Plan({});
-        // The same process tries again, or a new one after a crash.
-        const auto next = Start({Service()});
-        const auto& again = for_good ? next : publisher;
-        ASSERT_TRUE(again->PublishNow());
-        EXPECT_THAT(again->Warnings(), IsEmpty());
-        ExpectWhole({"e5f6"});
-        ExpectNothingLeftOver();
-        if (HasFailure()) return;
+    for (int nth = 1; nth <= calls; ++nth) {
+      SCOPED_TRACE(std::to_string(nth) + (for_good ? " for good" : ""));
+      fs::remove_all(Path("pub"));
+      fs::copy(before, Path("pub"), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+      files.Plan({{"*", nth, EIO, !for_good, for_good}});
+      const auto publisher = Start({Service()});
+      const Status failed = publisher->PublishNow();
+      if (!failed) {
+        ++warned;
+        EXPECT_EQ(publisher->Warnings().at(0).id, "PUBLISH_FAILED");
       }
+      ExpectWhole({"a1b2", "e5f6"});
+      files.Plan({});
+      // The same process tries again, or a new one after a crash.
+      const auto next = Start({Service()});
+      const auto& again = for_good ? next : publisher;
+      ASSERT_TRUE(again->PublishNow());
+      EXPECT_THAT(again->Warnings(), IsEmpty());
+      ExpectWhole({"e5f6"});
+      ExpectNothingLeftOver();
+      if (HasFailure()) return;
+    }
   }
   EXPECT_GT(warned, calls);
 }
@@ -122,9 +121,9 @@ TEST_F(GenerationTest, AKillAtAnyStepLeavesAWholeGenerationAndTheNextStartCleans
   std::ifstream log(Path("log"));
   std::vector<std::string> steps;
   for (std::string step; std::getline(log, step);) steps.push_back(step);
-  EXPECT_THAT(steps, ElementsAre("publish.begun", "publish.filled", "publish.synced",
-                                 "publish.renamed", "publish.linked", "publish.swapped",
-                                 "publish.removed"));
+  EXPECT_THAT(steps,
+              ElementsAre("publish.begun", "publish.filled", "publish.synced", "publish.renamed",
+                          "publish.linked", "publish.swapped", "publish.removed"));
   for (const std::string& step : steps) {
     SCOPED_TRACE(step);
     fs::remove_all(Path("pub"));
@@ -146,6 +145,20 @@ TEST_F(GenerationTest, TwoFormerGenerationsStayAndOlderOnesGo) {
   }
   EXPECT_THAT(Generations(), ElementsAre("3", "4", "5"));
   EXPECT_EQ(CurrentNumber(), "5");
+}
+
+TEST_F(GenerationTest, AChangeDoesNotWaitForOldOnesToBeRemoved) {
+  const auto publisher = Start({Service()});
+  for (int i = 0; i < 5; ++i) {
+    InstallSigned("tomcat", "a00" + std::to_string(i));
+    ASSERT_TRUE(publisher->Publish(*state->Now()));
+  }
+  EXPECT_THAT(Generations(), SizeIs(5));
+  ASSERT_TRUE(publisher->PublishNow());
+  EXPECT_THAT(Generations(), ElementsAre("3", "4", "5"));
+  files.Plan({});
+  ASSERT_TRUE(publisher->PublishNow());
+  EXPECT_THAT(files.Calls(), IsEmpty());
 }
 
 TEST_F(GenerationTest, TheLastOneWithAKeyThatIsKeptForARollbackStays) {

@@ -40,9 +40,9 @@ struct PublishWorld {
   // A certificate of the CA for a key that openssl makes and nobody keeps.
   std::string Leaf(const std::string& name, const std::string& issuer = "int2",
                    const std::vector<std::string>& extensions = {"extendedKeyUsage=serverAuth"}) {
-    const std::string csr = testing::MustRun(
-        {"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", Path("key.pem"), "-subj", "/CN=" + name});
+    const std::string csr = testing::MustRun({"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
+                                              "ec_paramgen_curve:P-256", "-nodes", "-keyout",
+                                              Path("key.pem"), "-subj", "/CN=" + name});
     testing::CertificateAuthority::SignOptions options;
     options.issuer = issuer;
     options.copy_extensions = false;
@@ -50,10 +50,10 @@ struct PublishWorld {
     return testing::MustRun({"openssl", "x509"}, {ca.Sign(csr, options), "", {}});
   }
   std::string SelfSigned(const std::string& name, bool is_ca = false) {
-    return testing::MustRun({"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                             "ec_paramgen_curve:P-256", "-nodes", "-keyout", Path("key.pem"),
-                             "-subj", "/CN=" + name, "-addext",
-                             std::string("basicConstraints=critical,CA:") + (is_ca ? "TRUE" : "FALSE")});
+    return testing::MustRun(
+        {"openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+         "-nodes", "-keyout", Path("key.pem"), "-subj", "/CN=" + name, "-addext",
+         std::string("basicConstraints=critical,CA:") + (is_ca ? "TRUE" : "FALSE")});
   }
 
   std::string Keep(const std::string& pem) {

@@ -2,6 +2,7 @@
 #include "services/publisher.h"
 
 #include <gmock/gmock.h>
+
 #include <cerrno>
 
 #include "tests/services/publish_world.h"
@@ -10,14 +11,14 @@ namespace signet::services {
 namespace {
 
 using testing::CertificatesIn;
-using testing::MustRun;
-using testing::RunProgram;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::Field;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using testing::MustRun;
 using ::testing::Not;
+using testing::RunProgram;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
@@ -291,14 +292,14 @@ TEST_F(PublisherTest, NoPrivateKeyIsEverPublished) {
     EXPECT_THAT(testing::ReadWhole(entry.path()), Not(HasSubstr("PRIVATE KEY"))) << entry;
   }
   const std::string file = Current("tomcat-trust.p12");
-  EXPECT_EQ(MustRun({"openssl", "pkcs12", "-in", file, "-nocerts", "-passin", "pass:changeit",
-                     "-nodes"}),
-            "");
+  EXPECT_EQ(
+      MustRun({"openssl", "pkcs12", "-in", file, "-nocerts", "-passin", "pass:changeit", "-nodes"}),
+      "");
 }
 
 TEST_F(PublisherTest, AThousandTrustEntriesAreReadByAll) {
-  MustRun({"/usr/bin/python3", "-B", "-W", "ignore", MANY_CERTS, "bundle", "1000",
-           Path("many.pem")});
+  MustRun(
+      {"/usr/bin/python3", "-B", "-W", "ignore", MANY_CERTS, "bundle", "1000", Path("many.pem")});
   const auto bundle =
       keystore::x509::ReadBundle(testing::ReadWhole(Path("many.pem")), 1000).value();
   std::map<std::string, keystore::TrustShardRecord> shards;
@@ -319,8 +320,8 @@ TEST_F(PublisherTest, AThousandTrustEntriesAreReadByAll) {
   std::size_t hashed = 0;
   for (const auto& entry : std::filesystem::directory_iterator(Current("tomcat-trust"))) {
     if (hashed++ % 100 == 0)
-      MustRun({"openssl", "verify", "-no-CAfile", "-CApath", Current("tomcat-trust"),
-               entry.path()});
+      MustRun(
+          {"openssl", "verify", "-no-CAfile", "-CApath", Current("tomcat-trust"), entry.path()});
   }
   EXPECT_EQ(hashed, 1000u);
   files.Plan({});

@@ -106,8 +106,7 @@ TEST_F(ServerSetupTest, ASnippetIncludesWhatThePublisherWritesAndNamesNoKey) {
     EXPECT_THAT(snippet.value().text, HasSubstr("unix:path=/run/signet/keys.sock"));
     // The include that it names is there.
     const ServerFile& file = ServerTable::Embedded().Find(server.kind)->files.front();
-    const std::string name =
-        RenderTemplate(file.name, {{{"stem", "tomcat"}}, {}}).value();
+    const std::string name = RenderTemplate(file.name, {{{"stem", "tomcat"}}, {}}).value();
     EXPECT_THAT(snippet.value().text, HasSubstr(folder + "/" + name));
     EXPECT_TRUE(std::filesystem::exists(folder + "/" + name)) << name;
   }
@@ -121,8 +120,7 @@ TEST_F(ServerSetupTest, WithoutAServiceOfThatKindTheLinesToAddAreShown) {
               HasSubstr("\n[service.apache]\nserver = \"apache\"\nuser = \"www-data\"\n"
                         "purposes = [\"cup\"]"));
   const auto other = Snippet("nginx", "cup");
-  EXPECT_THAT(other.error().remedy,
-              HasSubstr("[service.\"web\"] have the purpose, too"));
+  EXPECT_THAT(other.error().remedy, HasSubstr("[service.\"web\"] have the purpose, too"));
   EXPECT_THAT(other.error().remedy,
               HasSubstr("\npurposes = [\"tomcat\", \"tomcat-ECDSA\", \"cup\"]"));
   EXPECT_EQ(Snippet("sip-front").value().service, "web");
@@ -154,7 +152,8 @@ TEST(Servers, FrontsHaveTheFilesOfAKind) {
 }
 
 TEST(Servers, ATemplateThatNamesNoValueIsADefect) {
-  const TemplateValues values{{{"a", "<1>"}, {"empty", ""}}, {{"list", {{{"x", "y"}}, {{"x", "z"}}}}}};
+  const TemplateValues values{{{"a", "<1>"}, {"empty", ""}},
+                              {{"list", {{{"x", "y"}}, {{"x", "z"}}}}}};
   EXPECT_EQ(RenderTemplate("{{{a}}} {{a}}", values).value(), "<1> &lt;1&gt;");
   EXPECT_EQ(RenderTemplate("{{#a}}yes{{/a}}{{^a}}no{{/a}}", values).value(), "yes");
   EXPECT_EQ(RenderTemplate("{{#empty}}yes{{/empty}}{{^empty}}no{{/empty}}", values).value(), "no");

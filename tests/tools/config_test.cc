@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+
 #include "tests/support/command.h"
 
 namespace signet::tools {
@@ -20,7 +21,8 @@ class ConfigTest : public ::testing::Test {
   Result<Config> Load(const std::string& more) {
     testing::WriteWhole(folder_ / "signet.toml",
                         "[node]\nname = \"imp1.example.com\"\n[token]\nmodule = \"m\"\nuri = "
-                        "\"pkcs11:token=signet\"\n" + more);
+                        "\"pkcs11:token=signet\"\n" +
+                            more);
     std::filesystem::permissions(folder_ / "signet.toml", std::filesystem::perms(0600));
     return LoadConfig(folder_ / "signet.toml", *files_);
   }
@@ -136,9 +138,9 @@ TEST_F(ConfigTest, NamesAndPathsNeedNoQuotesAnywhere) {
         << key;
   }
   for (const char* name : {"a\\nb", "a\\\"b", "a\\\\b"}) {
-    EXPECT_THAT(Problem(std::string("[service.\"") + name +
-                        "\"]\nuser = \"u\"\npurposes = [\"tomcat\"]\n"),
-                HasSubstr("printable characters"))
+    EXPECT_THAT(
+        Problem(std::string("[service.\"") + name + "\"]\nuser = \"u\"\npurposes = [\"tomcat\"]\n"),
+        HasSubstr("printable characters"))
         << name;
   }
 }
