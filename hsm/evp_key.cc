@@ -24,11 +24,14 @@ struct EvpKeys::Impl {
 
 EvpKeys::EvpKeys(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Result<std::unique_ptr<EvpKeys>> EvpKeys::Open(const std::string& module, CK_SLOT_ID slot) {
+Result<std::unique_ptr<EvpKeys>> EvpKeys::Open(const std::string& module, CK_SLOT_ID slot,
+                                               const std::string& credential) {
   std::unique_ptr<EvpKeys> keys(new EvpKeys(std::make_unique<Impl>()));
   Impl& impl = *keys->impl_;
   impl.slot_id = slot;
   impl.context = PKCS11_CTX_new();
+  if (impl.context != nullptr && !credential.empty())
+    PKCS11_CTX_init_args(impl.context, credential.c_str());
   if (impl.context == nullptr || PKCS11_CTX_load(impl.context, module.c_str()) != 0) {
     return OpenSslError(Kind::kTokenFailed, "TOKEN_ERROR", "libp11 cannot load the module");
   }

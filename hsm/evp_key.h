@@ -21,7 +21,9 @@ namespace signet::hsm {
 class EvpKeys {
  public:
   // The module is loaded and initialised, and somebody is logged in.
-  static Result<std::unique_ptr<EvpKeys>> Open(const std::string& module, CK_SLOT_ID slot);
+  // `credential` goes with C_Initialize, where it is not empty.
+  static Result<std::unique_ptr<EvpKeys>> Open(const std::string& module, CK_SLOT_ID slot,
+                                               const std::string& credential);
   // Finalises the module for everybody: the owner of the module sees to the order.
   ~EvpKeys();
   EvpKeys(const EvpKeys&) = delete;

@@ -2,6 +2,9 @@
 
 #include <dlfcn.h>
 
+#include <cstdlib>
+#include <utility>
+
 #include "hsm/pkcs11_error.h"
 
 namespace signet::hsm {
@@ -14,9 +17,7 @@ Error Unusable(const std::string& path, const std::string& why) {
                    "example /usr/lib/softhsm/libsofthsm2.so.");
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Module>> Module::Load(const std::string& path) {
+Result<CK_FUNCTION_LIST*> Open(const std::string& path) {
   if (path.empty() || path.front() != '/') return Unusable(path, "an absolute path is needed");
   void* library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
@@ -30,26 +31,45 @@ Result<std::unique_ptr<Module>> Module::Load(const std::string& path) {
     return Unusable(path, "C_GetFunctionList answered " + CkrName(code));
   }
   if (functions->version.major != 2) return Unusable(path, "it does not speak PKCS#11 version 2");
+  return functions;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Module>> Module::Load(const std::string& path) {
+  SIGNET_TRY(auto functions, Open(path));
   std::unique_ptr<Module> module(new Module(path, functions));
   SIGNET_TRY(module->Initialize());
   return module;
 }
 
+Result<std::unique_ptr<Module>> Module::LoadRemote(const std::string& path, RemoteModule remote) {
+  // Each C_GetFunctionList of the client makes an instance for the address of that moment.
+  ::setenv("P11_KIT_SERVER_ADDRESS", remote.address.c_str(), 1);
+  SIGNET_TRY(auto functions, Open(path));
+  std::unique_ptr<Module> module(new Module(path, functions));
+  module->remote_ = std::move(remote);
+  return module;
+}
+
 Module::~Module() {
-  if (!abandoned_) functions_->C_Finalize(nullptr);
+  if (initialized_ && !abandoned_) functions_->C_Finalize(nullptr);
 }
 
 Status Module::Initialize() {
   CK_C_INITIALIZE_ARGS arguments{};
   arguments.flags = CKF_OS_LOCKING_OK;  // without it, threads corrupt one another's sessions
+  if (remote_) arguments.pReserved = remote_->credential.data();
   const CK_RV code = functions_->C_Initialize(&arguments);
   if (code != CKR_OK && code != CKR_CRYPTOKI_ALREADY_INITIALIZED) {
     return CkError(code, "C_Initialize");
   }
+  initialized_ = true;
   return Ok();
 }
 
 Status Module::Finalize() {
+  if (!std::exchange(initialized_, false)) return Ok();
   const CK_RV code = functions_->C_Finalize(nullptr);
   if (code != CKR_OK && code != CKR_CRYPTOKI_NOT_INITIALIZED) return CkError(code, "C_Finalize");
   return Ok();

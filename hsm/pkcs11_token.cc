@@ -363,6 +363,21 @@ Result<std::string> Pkcs11Token::SignDigest(const KeyId& id, SignScheme scheme, 
   });
 }
 
+Result<std::string> Pkcs11Token::SignRaw(const KeyId& id, const wire::Mechanism& mechanism,
+                                         std::string_view data) {
+  return WithKey(id, [&](Session& session, Taken& taken) {
+    return hsm::SignRaw(session, taken.key, mechanism, data);
+  });
+}
+
+Result<KeySpec> Pkcs11Token::Spec(const KeyId& id) {
+  return WithKey(id, [](Session&, Taken& taken) -> Result<KeySpec> { return taken.key.spec; });
+}
+
+Status Pkcs11Token::ChangeObjects(const std::function<Status(Session&)>& work) {
+  return Change(work);
+}
+
 Result<EvpPkeyPtr> Pkcs11Token::Evp(const KeyId& id, Proof proof) {
   return WithKey(id, [&](Session& session, Taken& taken) -> Result<EvpPkeyPtr> {
     // Nobody would notice through OpenSSL that session or key have died, so ask first.

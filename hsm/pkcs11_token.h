@@ -8,6 +8,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "hsm/raw_signing.h"
 #include "hsm/softhsm.h"
 #include "hsm/token.h"
 #include "hsm/token_link.h"
@@ -29,6 +30,15 @@ class Pkcs11Token final : public Token {
   Result<std::string> SignDigest(const KeyId& id, SignScheme scheme, HashAlgorithm hash,
                                  std::string_view digest) override;
   Result<EvpPkeyPtr> Evp(const KeyId& id, Proof proof) override;
+
+  // With a mechanism as a client named it (raw_signing.h); ECDSA signatures are r and s.
+  Result<std::string> SignRaw(const KeyId& id, const wire::Mechanism& mechanism,
+                              std::string_view data);
+  Result<KeySpec> Spec(const KeyId& id);
+  // Runs work(session) as one change: no other change, search or taking up at the same time.
+  Status ChangeObjects(const std::function<Status(Session&)>& work);
+  // The key with this id was destroyed through us.
+  void ForgetDestroyed(const KeyId& id) { Forget(id, /*destroyed=*/true); }
 
   // Forgets handles and EVP_PKEYs of an earlier generation of the link.
   void DropCache();

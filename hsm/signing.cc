@@ -40,32 +40,6 @@ const unsigned char* Octets(std::string_view bytes) {
   return reinterpret_cast<const unsigned char*>(bytes.data());
 }
 
-Result<std::string> CallSign(Session& session, CK_OBJECT_HANDLE key, CK_MECHANISM mechanism,
-                             std::string data, std::size_t expected) {
-  Module& module = session.module();
-  CK_RV code = module->C_SignInit(session.handle(), &mechanism, key);
-  if (code != CKR_OK) {
-    session.Discard();
-    return CkError(code, "C_SignInit");
-  }
-  std::string signature(expected, '\0');
-  CK_ULONG size = signature.size();
-  code = module->C_Sign(session.handle(), reinterpret_cast<CK_BYTE*>(data.data()), data.size(),
-                        reinterpret_cast<CK_BYTE*>(signature.data()), &size);
-  if (code != CKR_OK) {
-    session.Discard();
-    return CkError(code, "C_Sign");
-  }
-  if (size != expected) {
-    session.Discard();
-    return MakeError(Kind::kTokenFailed, "SIGNATURE_WRONG",
-                     "the token gave a signature of " + std::to_string(size) + " instead of " +
-                         std::to_string(expected) + " octets",
-                     "Run the self-test; check the token and its module.");
-  }
-  return signature;
-}
-
 // DigestInfo of EMSA-PKCS1-v1_5 (RFC 8017 §9.2): the same structure as X509_SIG.
 Result<std::string> DigestInfo(HashAlgorithm hash, std::string_view digest) {
   const Owned<X509_SIG> info(X509_SIG_new());
@@ -141,6 +115,33 @@ Result<std::string> SignEc(Session& session, const SigningKey& key, std::string_
 
 }  // namespace
 
+Result<std::string> CallSign(Session& session, CK_OBJECT_HANDLE key, CK_MECHANISM mechanism,
+                             std::string data, std::size_t expected) {
+  Module& module = session.module();
+  CK_RV code = module->C_SignInit(session.handle(), &mechanism, key);
+  if (code != CKR_OK) {
+    session.Discard();
+    return CkError(code, "C_SignInit");
+  }
+  std::string signature(expected, '\0');
+  CK_ULONG size = signature.size();
+  code = module->C_Sign(session.handle(), reinterpret_cast<CK_BYTE*>(data.data()), data.size(),
+                        reinterpret_cast<CK_BYTE*>(signature.data()), &size);
+  if (code != CKR_OK) {
+    session.Discard();
+    return CkError(code, "C_Sign");
+  }
+  ++module.count.made;
+  if (size != expected) {
+    session.Discard();
+    return MakeError(Kind::kTokenFailed, "SIGNATURE_WRONG",
+                     "the token gave a signature of " + std::to_string(size) + " instead of " +
+                         std::to_string(expected) + " octets",
+                     "Run the self-test; check the token and its module.");
+  }
+  return signature;
+}
+
 Result<std::string> SignDigestWith(Session& session, const Mechanisms& mechanisms,
                                    const SigningKey& key, SignScheme scheme, HashAlgorithm hash,
                                    std::string_view digest) {
@@ -163,6 +164,7 @@ Result<std::string> SignDigestWith(Session& session, const Mechanisms& mechanism
   SIGNET_TRY(auto signature, SignRsa(session, mechanisms, key, scheme, hash, digest));
   // A single faulty RSA signature gives the private key away, so none leaves unverified.
   if (!VerifyDigest(*key.public_key, scheme, hash, digest, signature)) {
+    ++session.module().count.refused;
     return MakeError(Kind::kTokenFailed, "SIGNATURE_WRONG",
                      "the token made a signature that the public key does not verify",
                      "Stop using this token until its self-test passes.");
@@ -206,6 +208,7 @@ Status ProveKey(Session& session, const Mechanisms& mechanisms, const SigningKey
   const std::string digest = RandomBytes(DigestSize(kHash));
   SIGNET_TRY(auto signature,
              SignDigestWith(session, mechanisms, key, SchemeOf(key), kHash, digest));
+  ++session.module().count.own;
   if (!VerifyDigest(*key.public_key, SchemeOf(key), kHash, digest, signature)) return Mismatch();
   return Ok();
 }

@@ -21,6 +21,10 @@ struct SigningKey {
   EvpPkeyPtr public_key;
 };
 
+// C_SignInit and C_Sign, nothing checked; the signature must have `expected` octets.
+Result<std::string> CallSign(Session& session, CK_OBJECT_HANDLE key, CK_MECHANISM mechanism,
+                             std::string data, std::size_t expected);
+
 // kUsage DIGEST_LENGTH, kRefused SCHEME_MISMATCH, kTokenFailed SIGNATURE_WRONG (an RSA signature
 // that its public key does not verify), what the token answers otherwise. RSA-PSS (RFC 8017 §8.1)
 // by CKM_RSA_PKCS_PSS, or, where the token lacks it, padded here and signed raw.

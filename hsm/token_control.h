@@ -1,9 +1,10 @@
-// What administration may ask of the owner of the token. Types only: TokenOwner implements it.
+// What administration may ask of the owner of the token. Types only: TokenClient implements it.
 #pragma once
 
 #include <string>
 #include <vector>
 
+#include "hsm/key_view.h"
 #include "platform/error.h"
 #include "platform/secret.h"
 
@@ -40,6 +41,8 @@ class TokenControl {
   // kTokenLocked PIN_INCORRECT and never retried; while the throttle waits kTokenLocked
   // PIN_THROTTLED; kConflict TOKEN_ALREADY_UNLOCKED when operational.
   virtual Status Unlock(Secret pin) = 0;
+  // Forgets the PIN: Locked. Blocks.
+  virtual Status Lock() = 0;
   // Runs the self-test now. Blocks.
   virtual Result<std::vector<SelfTestStep>> SelfTest() = 0;
   // A cheap look at the token that recovers what it can and brings the state up to date. Blocks.
@@ -47,6 +50,11 @@ class TokenControl {
   // A call did not come back within its time: the state becomes Failed until one does. Never
   // blocks.
   virtual void ReportHang() = 0;
+  // What was signed for whom since signet-keyd began. Blocks for a moment.
+  virtual Result<UseReport> Use() = 0;
+  // The keys that services may see from now on. Kept and given again when the other side lost it;
+  // blocks for a moment.
+  virtual Status Show(const KeyView& view) = 0;
 };
 
 }  // namespace signet::hsm

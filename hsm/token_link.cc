@@ -91,6 +91,11 @@ Status TokenLink::Login(const Secret& pin) {
   return status;
 }
 
+Secret TokenLink::KeptPin() {
+  const std::lock_guard lock(recover_mutex_);
+  return pin_.Clone();
+}
+
 void TokenLink::Logout() {
   const std::lock_guard lock(recover_mutex_);
   pin_ = Secret();
@@ -126,31 +131,30 @@ Status TokenLink::Recover(std::uint64_t seen, Staleness staleness) {
   return status;
 }
 
+Staleness TokenLink::Judge(const Error& error) const {
+  const CK_RV code = CkCode(error);
+  if (module_.remote() && code == CKR_DEVICE_ERROR) return Staleness::kModule;
+  return StalenessOf(code);
+}
+
 Status TokenLink::Rebuild(bool reload) {
-  Status status = MakeError(Kind::kTokenFailed, "TOKEN_BUSY",
-                            "the token's module must be loaded anew, but it is in use",
-                            "Try again; when it stays so, check the token and restart Signet.");
-  const auto work = [&] {
-    if (!gate_.EnterExclusive(kQuiet)) return;
-    status = ConnectInside(reload);
-    if (status && !logged_in_) {
-      if (pin_.empty()) {
-        status = MakeError(Kind::kTokenLocked, "TOKEN_LOCKED", "the token waits for its PIN",
-                           "Unlock the token with its PIN.");
-      } else {
-        status = LoginInside(pin_);
-        // Whatever the reason: a PIN that was refused once is never tried again.
-        if (!status && status.error().kind == Kind::kTokenLocked) pin_ = Secret();
-      }
-    }
-    gate_.LeaveExclusive();
-  };
-  if (reload) {
-    if (!observer_.Exclusively(work) && status)
-      status = InternalError("exclusive work did not run");
-  } else {
-    work();
+  if (!gate_.EnterExclusive(kQuiet)) {
+    return MakeError(Kind::kTokenFailed, "TOKEN_BUSY",
+                     "the token's module must be loaded anew, but it is in use",
+                     "Try again; when it stays so, check the token and restart Signet.");
   }
+  auto status = ConnectInside(reload);
+  if (status && !logged_in_) {
+    if (pin_.empty()) {
+      status = MakeError(Kind::kTokenLocked, "TOKEN_LOCKED", "the token waits for its PIN",
+                         "Unlock the token with its PIN.");
+    } else {
+      status = LoginInside(pin_);
+      // Whatever the reason: a PIN that was refused once is never tried again.
+      if (!status && status.error().kind == Kind::kTokenLocked) pin_ = Secret();
+    }
+  }
+  gate_.LeaveExclusive();
   return status;
 }
 
@@ -177,7 +181,7 @@ Status TokenLink::ConnectInside(bool reload) {
     const std::lock_guard lock(info_mutex_);
     info_ = found.info;
   }
-  if (reload) SkipUsedHandles(slot_);
+  if (reload && !module_.remote()) SkipUsedHandles(slot_);
   SIGNET_TRY(ReadMechanisms());
   SIGNET_TRY(sessions_.Open(slot_));
   highest_session_ = std::max(highest_session_, sessions_.anchor());
@@ -222,6 +226,7 @@ Status TokenLink::ReadMechanisms() {
   count = list.size();
   SIGNET_CK("C_GetMechanismList", module_->C_GetMechanismList(slot_, list.data(), &count));
   list.resize(std::min<std::size_t>(list.size(), count));
+  const std::lock_guard lock(info_mutex_);
   mechanisms_ = Mechanisms(list.begin(), list.end());
   return Ok();
 }
@@ -255,15 +260,16 @@ Result<Session> TokenLink::Acquire() {
 }
 
 Result<EvpPkeyPtr> TokenLink::Evp(std::string_view id) {
+  const std::string credential = module_.remote() ? module_.remote()->credential : std::string();
   const std::lock_guard lock(evp_mutex_);
   if (evp_keys_ == nullptr) {
-    SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_));
+    SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_, credential));
   }
   auto key = evp_keys_->Get(id);
   if (key || key.error().word != "KEY_NOT_FOUND") return key;
   // A module that reuses the handle of a deleted object hides the new one from libp11's list.
   retired_.push_back(std::move(evp_keys_));
-  SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_));
+  SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_, credential));
   return evp_keys_->Get(id);
 }
 
@@ -274,6 +280,11 @@ Status TokenLink::CheckThere() {
     return Gone();
   }
   return Ok();
+}
+
+std::vector<CK_MECHANISM_TYPE> TokenLink::MechanismList() const {
+  const std::lock_guard lock(info_mutex_);
+  return {mechanisms_.begin(), mechanisms_.end()};
 }
 
 CK_TOKEN_INFO TokenLink::token_info() const {

@@ -45,8 +45,6 @@ class LinkObserver {
   virtual void OnPinRefused(
       const Error& error) = 0;     // the kept PIN does not log in any more; it is forgotten
   virtual void OnRecovered() = 0;  // logged in again; handles and EVP_PKEYs are new
-  // Runs the argument while no thread signs through an EVP_PKEY; false when that could not be had.
-  virtual bool Exclusively(const std::function<void()>& work) = 0;
 };
 
 // Thread-safe. Work with the module happens inside Run().
@@ -63,6 +61,7 @@ class TokenLink {
   // C_Login; keeps the PIN for rebuilding. Refuses when the token says that its PIN is locked or at
   // its last try.
   Status Login(const Secret& pin);
+  Secret KeptPin();
   // Forgets the PIN and logs out.
   void Logout();
 
@@ -74,7 +73,7 @@ class TokenLink {
     const std::uint64_t seen = generation_.load();
     auto result = Inside(work);
     if (result) return result;
-    const Staleness staleness = StalenessOf(CkCode(result.error()));
+    const Staleness staleness = Judge(result.error());
     if (staleness != Staleness::kSessions && staleness != Staleness::kModule) return result;
     SIGNET_TRY(Recover(seen, staleness));
     return Inside(work);
@@ -97,6 +96,8 @@ class TokenLink {
   bool connected() const { return connected_.load(); }
   bool logged_in() const { return logged_in_.load(); }
   CK_TOKEN_INFO token_info() const;
+  // From any thread, unlike mechanisms().
+  std::vector<CK_MECHANISM_TYPE> MechanismList() const;
   std::size_t SessionCount() const { return sessions_.Count(); }
 
   // Set when somebody waited too long for a call; cleared by the next call that comes back.
@@ -111,6 +112,8 @@ class TokenLink {
     hung.store(false, std::memory_order_relaxed);
     return result;
   }
+  // A remote module says CKR_DEVICE_ERROR once its connection is gone.
+  Staleness Judge(const Error& error) const;
   Status Rebuild(bool reload);
   Status ConnectInside(bool reload);
   Status LoginInside(const Secret& pin);

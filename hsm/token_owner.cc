@@ -11,6 +11,7 @@
 #include "hsm/self_test.h"
 #include "hsm/softhsm.h"
 #include "hsm/token_link.h"
+#include "hsm/token_objects.h"
 #include "hsm/token_uri.h"
 #include "platform/logging.h"
 
@@ -26,7 +27,8 @@ struct TokenOwner::Impl final : LinkObserver {
         module(std::move(module_in)),
         link(*module, std::move(uri), *this),
         durability(config.softhsm_tokens, files),
-        token(link, durability) {}
+        token(link, durability),
+        objects(link, token, durability) {}
 
   enum class Failure : std::uint8_t { kNone, kLost, kSelfTest };
 
@@ -35,7 +37,6 @@ struct TokenOwner::Impl final : LinkObserver {
     const std::lock_guard lock(state_mutex);
     return state;
   }
-  Status Connect(bool reload);
   void Boot();
   Status LoginAndTest(const Secret& pin);
   Status TestAndSettle();
@@ -46,7 +47,6 @@ struct TokenOwner::Impl final : LinkObserver {
   void OnLost(const Error& error) override;
   void OnPinRefused(const Error& error) override;
   void OnRecovered() override;
-  bool Exclusively(const std::function<void()>& work) override;
 
   const TokenConfig config;
   FileSystem& files;
@@ -64,13 +64,13 @@ struct TokenOwner::Impl final : LinkObserver {
   std::mutex login_mutex;  // one login or self-test at a time
   std::mutex hook_mutex;
   std::vector<std::function<void()>> rebuilt;
-  std::function<bool(std::function<void()>)> exclusive;
 
   // Destroyed in this order, reversed: EVP_PKEYs, sessions and libp11's contexts, the module.
   std::unique_ptr<Module> module;
   TokenLink link;
   Durability durability;
   Pkcs11Token token;
+  TokenObjects objects;
 };
 
 void TokenOwner::Impl::SetState(TokenState next, std::string why, Failure cause) {
@@ -105,17 +105,6 @@ std::string LibraryText(Module& module) {
 }
 
 }  // namespace
-
-bool TokenOwner::Impl::Exclusively(const std::function<void()>& work) {
-  std::function<bool(std::function<void()>)> hook;
-  {
-    const std::lock_guard lock(hook_mutex);
-    hook = exclusive;
-  }
-  if (hook) return hook(work);
-  work();
-  return true;
-}
 
 void TokenOwner::Impl::Announce() {
   token.DropCache();
@@ -155,16 +144,6 @@ void TokenOwner::Impl::CountWrongPin() {
   }
 }
 
-Status TokenOwner::Impl::Connect(bool reload) {
-  Status status = Ok();
-  if (!reload) return link.Connect(false);
-  if (!Exclusively([&] { status = link.Connect(true); })) {
-    return MakeError(Kind::kTokenFailed, "TOKEN_BUSY",
-                     "the token's module must be loaded anew, but it is in use", "Try again.");
-  }
-  return status;
-}
-
 // From "a token is there" to a state, by itself: at most one try with the PIN of the source, and
 // none after a failure.
 void TokenOwner::Impl::Boot() {
@@ -201,7 +180,7 @@ Status TokenOwner::Impl::LoginAndTest(const Secret& pin) {
     const Staleness staleness = StalenessOf(CkCode(status.error()));
     if (staleness == Staleness::kSessions || staleness == Staleness::kModule) {
       // The PIN was not judged: sessions or module had died unnoticed.
-      SIGNET_TRY(Connect(true));
+      SIGNET_TRY(link.Connect(true));
       status = link.Login(pin);
     }
   }
@@ -273,7 +252,7 @@ Result<std::unique_ptr<TokenOwner>> TokenOwner::Open(TokenConfig config, FileSys
   auto impl = std::make_unique<Impl>(std::move(config), files, std::move(source), std::move(guard),
                                      std::move(module), std::move(uri));
   impl->library = LibraryText(*impl->module);
-  auto connected = impl->Connect(false);
+  auto connected = impl->link.Connect(false);
   if (connected) {
     impl->Boot();
   } else if (connected.error().word == "TOKEN_NOT_FOUND") {
@@ -290,6 +269,31 @@ TokenOwner::TokenOwner(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 TokenOwner::~TokenOwner() = default;
 
 Token& TokenOwner::token() { return impl_->token; }
+
+TokenObjects& TokenOwner::objects() { return impl_->objects; }
+
+Result<std::string> TokenOwner::SignRaw(const KeyId& id, const wire::Mechanism& mechanism,
+                                        std::string_view data) {
+  return impl_->token.SignRaw(id, mechanism, data);
+}
+
+Result<KeySpec> TokenOwner::Spec(const KeyId& id) { return impl_->token.Spec(id); }
+
+Secret TokenOwner::KeptPin() { return impl_->link.KeptPin(); }
+
+std::vector<unsigned long> TokenOwner::TokenMechanisms() const {
+  return impl_->link.MechanismList();
+}
+
+SignatureCount& TokenOwner::count() { return impl_->module->count; }
+
+std::uint64_t TokenOwner::Generation() const { return impl_->link.generation(); }
+
+void TokenOwner::Lock() {
+  const std::lock_guard login(impl_->login_mutex);
+  impl_->link.Logout();
+  impl_->SetState(TokenState::kLocked, "the token was locked by hand. Unlock the token.");
+}
 
 TokenState TokenOwner::State() const {
   const TokenState state = impl_->State();
@@ -334,7 +338,7 @@ Status TokenOwner::Unlock(Secret pin) {
     SIGNET_TRY(impl_->throttle.Check());
   }
   if (!impl_->link.connected()) {
-    SIGNET_TRY(impl_->Connect(true));
+    SIGNET_TRY(impl_->link.Connect(true));
   }
   return impl_->LoginAndTest(pin);
 }
@@ -377,7 +381,7 @@ Status TokenOwner::Probe() {
   }
   const std::unique_lock login(impl_->login_mutex, std::try_to_lock);
   if (!login.owns_lock()) return Ok();
-  auto connected = impl_->link.connected() ? Status(Ok()) : impl_->Connect(true);
+  auto connected = impl_->link.connected() ? Status(Ok()) : impl_->link.Connect(true);
   if (!connected) {
     if (state == TokenState::kUnprovisioned && connected.error().word == "TOKEN_NOT_FOUND") {
       return Ok();
@@ -397,11 +401,6 @@ void TokenOwner::ReportHang() { impl_->link.hung = true; }
 void TokenOwner::OnRebuild(std::function<void()> callback) {
   const std::lock_guard lock(impl_->hook_mutex);
   impl_->rebuilt.push_back(std::move(callback));
-}
-
-void TokenOwner::SetExclusive(std::function<bool(std::function<void()>)> exclusive) {
-  const std::lock_guard lock(impl_->hook_mutex);
-  impl_->exclusive = std::move(exclusive);
 }
 
 }  // namespace signet::hsm

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "hsm/token.h"
 #include "hsm/token_control.h"
@@ -13,6 +14,12 @@
 #include "platform/files.h"
 
 namespace signet::hsm {
+
+class TokenObjects;
+struct SignatureCount;
+namespace wire {
+struct Mechanism;
+}
 
 struct TokenConfig {
   std::string module;  // path of the PKCS#11 library
@@ -24,36 +31,48 @@ struct TokenConfig {
                                // empty otherwise
 };
 
-class TokenOwner final : public TokenControl {
+// Thread-safe. Info never touches the token; the others block for as long as the module does.
+class TokenOwner {
  public:
   // Loads the module, finds the token, takes the PIN from its source, logs in and tests itself. A
   // missing token, a missing or wrong PIN and a failed self-test are states, not errors; an
   // unusable module or configuration is an error.
   static Result<std::unique_ptr<TokenOwner>> Open(TokenConfig config, FileSystem& files,
                                                   Clock& clock, ThrottleStore& throttle);
-  ~TokenOwner() override;
+  ~TokenOwner();
 
   Token& token();
+  // For signet-keyd: the objects as they are, and signatures with a mechanism as a client names it.
+  TokenObjects& objects();
+  Result<std::string> SignRaw(const KeyId& id, const wire::Mechanism& mechanism,
+                              std::string_view data);
+  Result<KeySpec> Spec(const KeyId& id);
+  std::vector<unsigned long> TokenMechanisms() const;  // CK_MECHANISM_TYPE
+  SignatureCount& count();
+  // Changes whenever handles of before are void.
+  std::uint64_t Generation() const;
+  void Lock();  // forgets the PIN and logs out: Locked
+  // The kept PIN, for a successor of this process; empty when there is none.
+  Secret KeptPin();
 
-  TokenInfo Info() const override;
+  TokenInfo Info() const;
   TokenState State() const;  // Info().state, for who asks at every request
-  Status Unlock(Secret pin) override;
-  Result<std::vector<SelfTestStep>> SelfTest() override;
+  // Logs in with this PIN and runs the self-test. A wrong PIN is kTokenLocked PIN_INCORRECT and
+  // never retried; while the throttle waits kTokenLocked PIN_THROTTLED; kConflict
+  // TOKEN_ALREADY_UNLOCKED when operational.
+  Status Unlock(Secret pin);
+  Result<std::vector<SelfTestStep>> SelfTest();
 
   // A cheap look at the token (C_GetSessionInfo on a pooled session, login state); recovers what it
   // can and updates the state. Blocks; call it now and then on a lane of its own.
-  Status Probe() override;
+  Status Probe();
   // The state becomes Failed because a call did not come back within its time; the next call that
   // comes back mends it.
-  void ReportHang() override;
+  void ReportHang();
 
   // Called after sessions and keys were rebuilt: whoever holds an EVP_PKEY takes it up anew. Called
   // on the thread that rebuilt, with no lock held.
   void OnRebuild(std::function<void()> callback);
-  // Runs its argument while no other thread signs through an EVP_PKEY (the TLS listener stops its
-  // thread for that). Needed around a full reload of the module; default: just runs it. Returns
-  // false when it could not.
-  void SetExclusive(std::function<bool(std::function<void()>)> exclusive);
 
  private:
   struct Impl;

@@ -2,9 +2,7 @@
 // Invariant: no key without its owner, no identity without its key.
 #pragma once
 
-#include <atomic>
-#include <map>
-#include <mutex>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -38,7 +36,6 @@ struct TlsMaterial {
 struct KeyRow {
   std::string id, label, spec, policy, owner;
   bool on_token = false;
-  std::int64_t uses = 0;
 };
 
 struct SignRequest {
@@ -146,8 +143,6 @@ class Identities {
   const Clock& clock_;
   x509::Rehearsal rehearsal_;
   std::function<void(const Purpose&)> installed_ = [](const Purpose&) {};
-  std::mutex uses_mutex_;
-  std::map<std::string, std::int64_t> uses_;  // by key id
 };
 
 }  // namespace signet::keystore

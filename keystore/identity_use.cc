@@ -60,8 +60,6 @@ Result<Signature> Identities::Sign(const SignRequest& request) {
       current->key.id, std::string(hsm::ToString(scheme)), std::string(hsm::ToString(hash)), {}};
   const std::string digest = request.is_digest ? request.input : DigestOf(hash, request.input);
   SIGNET_TRY(signature.bytes, token_.SignDigest(signature.key, scheme, hash, digest));
-  std::lock_guard lock(uses_mutex_);
-  ++uses_[current->key.id];
   return signature;
 }
 
@@ -69,7 +67,6 @@ Result<std::vector<KeyRow>> Identities::Keys() {
   SIGNET_TRY(std::vector<hsm::TokenKey> on_token, token_.List());
   auto owned = state_.Now()->Keys();
   std::vector<KeyRow> rows;
-  std::lock_guard lock(uses_mutex_);
   for (const hsm::TokenKey& key : on_token) {
     KeyRow row;
     row.id = key.id;
@@ -83,14 +80,13 @@ Result<std::vector<KeyRow>> Identities::Keys() {
     } else {
       row.policy = owner->second.key.policy;
       row.owner = owner->second.owner;
-      row.uses = uses_.contains(key.id) ? uses_[key.id] : 0;
       owned.erase(owner);
     }
     rows.push_back(std::move(row));
   }
   for (const auto& [id, missing] : owned) {
     rows.push_back(
-        {id, missing.key.label, missing.key.spec, missing.key.policy, missing.owner, false, 0});
+        {id, missing.key.label, missing.key.spec, missing.key.policy, missing.owner, false});
   }
   return rows;
 }

@@ -82,6 +82,13 @@ class FileLock {
  public:
   // kConflict ALREADY_RUNNING when another process holds it.
   static Result<FileLock> Take(const std::string& path);
+  // One that a former program of this process took and left open.
+  static FileLock Adopt(int descriptor) {
+    FileLock lock;
+    lock.fd_ = descriptor;
+    return lock;
+  }
+  int descriptor() const { return fd_; }
   FileLock() = default;
   ~FileLock();
   FileLock(FileLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}

@@ -56,6 +56,21 @@ struct Document {
     return EscapeLine(name) + ":" + std::to_string(problem.place.line) + ":" +
            std::to_string(problem.place.column) + ": " + EscapeLine(problem.text, 1024);
   }
+
+  Status Report(std::vector<Problem> all) const {
+    if (all.empty()) return Ok();
+    std::stable_sort(all.begin(), all.end(),
+                     [](const Problem& a, const Problem& b) { return a.place < b.place; });
+    std::string detail;
+    for (const Problem& problem : all) {
+      const std::string line = Format(problem);
+      // A value that two readers asked for is one problem to the person who mends it.
+      if (detail.ends_with(line)) continue;
+      if (!detail.empty()) detail += '\n';
+      detail += line;
+    }
+    return Invalid(std::move(detail));
+  }
 };
 
 // Keys of a table in the order of the document (toml++ sorts them by name).
@@ -259,6 +274,8 @@ void TomlTable::Fail(std::string_view key, std::string_view problem) {
   node_->Note(value == nullptr ? node_->place : value->source().begin, text + std::string(problem));
 }
 
+Status TomlTable::Problems() { return node_->document->Report(node_->document->problems); }
+
 Status TomlTable::Finish() {
   const Document& document = *node_->document;
   std::vector<Problem> problems = document.problems;
@@ -268,18 +285,7 @@ Status TomlTable::Finish() {
       problems.push_back({key.source().begin, "unknown key '" + std::string(key.str()) + "'"});
     }
   }
-  if (problems.empty()) return Ok();
-  std::stable_sort(problems.begin(), problems.end(),
-                   [](const Problem& a, const Problem& b) { return a.place < b.place; });
-  std::string detail;
-  for (const Problem& problem : problems) {
-    const std::string line = document.Format(problem);
-    // A value that two readers asked for is one problem to the person who mends it.
-    if (detail.ends_with(line)) continue;
-    if (!detail.empty()) detail += '\n';
-    detail += line;
-  }
-  return Invalid(std::move(detail));
+  return document.Report(std::move(problems));
 }
 
 }  // namespace signet

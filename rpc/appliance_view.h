@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 
+#include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <memory>
 #include <string>
@@ -24,6 +25,8 @@ struct ServerIdentity {
 struct ApplianceView {
   std::function<hsm::TokenState()> token_state;  // never blocks; any thread
   std::function<bool()> ready;  // boot is done and the token operational; never blocks; any thread
+  // Figures in Prometheus' text format; on the main loop.
+  std::function<boost::asio::awaitable<std::string>()> metrics;
 };
 
 // A client certificate (SHA-256 fingerprint, hex) and the role it has on TLS.

@@ -1,12 +1,9 @@
 #include "rpc/authentication.h"
 
-#include <grp.h>
-#include <pwd.h>
-
 #include <algorithm>
 
-#include "platform/accounts.h"
 #include "platform/encoding.h"
+#include "platform/users.h"
 
 namespace signet::rpc {
 
@@ -15,6 +12,11 @@ using services::Role;
 namespace {
 constexpr auto kCacheTime = std::chrono::seconds(10);
 constexpr std::size_t kCacheSize = 1024;
+
+bool IsInOne(const LocalUser& user, const std::vector<std::string>& groups) {
+  return std::any_of(groups.begin(), groups.end(),
+                     [&](const std::string& group) { return user.IsIn(group); });
+}
 }  // namespace
 
 Result<Role> RoleFromName(std::string_view name) {
@@ -58,59 +60,35 @@ Peer LocalUsers::Identify(uid_t uid, gid_t gid, pid_t pid) {
 
 LocalUsers::Entry LocalUsers::LookUp(uid_t uid, gid_t gid) const {
   Entry entry;
-  std::vector<char> buffer(16384);
-  passwd record{};
-  passwd* found = nullptr;
-  if (getpwuid_r(uid, &record, buffer.data(), buffer.size(), &found) == 0 && found != nullptr)
-    entry.name = found->pw_name;
+  const LocalUser user = FindLocalUser(uid, gid);
+  entry.name = user.name;
   if (IsPrivileged(uid)) {
     entry.role = Role::kAdministrator;
     return entry;
   }
-  std::vector<gid_t> groups = {gid};
-  if (found != nullptr) {
-    int count = 64;
-    groups.resize(static_cast<std::size_t>(count));
-    if (getgrouplist(found->pw_name, gid, groups.data(), &count) < 0) {
-      groups.resize(static_cast<std::size_t>(count));
-      if (getgrouplist(found->pw_name, gid, groups.data(), &count) < 0) count = 0;
-    }
-    groups.resize(static_cast<std::size_t>(count));
-    groups.push_back(gid);
-  }
   const auto& users = roles_.administrator_users;
   if ((!entry.name.empty() && std::find(users.begin(), users.end(), entry.name) != users.end()) ||
-      InGroup(roles_.administrator_groups, groups)) {
+      IsInOne(user, roles_.administrator_groups)) {
     entry.role = Role::kAdministrator;
-  } else if (InGroup(roles_.operator_groups, groups)) {
+  } else if (IsInOne(user, roles_.operator_groups)) {
     entry.role = Role::kOperator;
-  } else if (InGroup(roles_.auditor_groups, groups)) {
+  } else if (IsInOne(user, roles_.auditor_groups)) {
     entry.role = Role::kAuditor;
-  } else if (InGroup(roles_.metrics_groups, groups)) {
+  } else if (IsInOne(user, roles_.metrics_groups)) {
     entry.role = Role::kMetrics;
   } else {
-    AddServices(entry, groups);
+    AddServices(entry, user);
   }
   return entry;
 }
 
-void LocalUsers::AddServices(Entry& entry, const std::vector<gid_t>& groups) const {
+void LocalUsers::AddServices(Entry& entry, const LocalUser& user) const {
   for (const ServiceAccount& service : roles_.services) {
     const bool is_user = !service.user.empty() && service.user == entry.name;
-    if (!is_user && (service.group.empty() || !InGroup({service.group}, groups))) continue;
+    if (!is_user && (service.group.empty() || !user.IsIn(service.group))) continue;
     entry.role = Role::kService;
     entry.purposes.insert(entry.purposes.end(), service.purposes.begin(), service.purposes.end());
   }
-}
-
-bool LocalUsers::InGroup(const std::vector<std::string>& names,
-                         const std::vector<gid_t>& groups) const {
-  for (const std::string& name : names) {
-    const Result<std::uint32_t> group = FindGroup(name);
-    if (group && std::find(groups.begin(), groups.end(), group.value()) != groups.end())
-      return true;
-  }
-  return false;
 }
 
 Result<RemoteClients> RemoteClients::Make(const std::vector<ClientCertificate>& list) {

@@ -11,6 +11,7 @@
 
 #include "platform/clock.h"
 #include "platform/error.h"
+#include "platform/users.h"
 #include "rpc/appliance_view.h"
 #include "services/request_context.h"
 
@@ -50,8 +51,7 @@ class LocalUsers {
   };
   Entry LookUp(uid_t uid, gid_t gid) const;
   // A user of no other role may be one or several services.
-  void AddServices(Entry& entry, const std::vector<gid_t>& groups) const;
-  bool InGroup(const std::vector<std::string>& names, const std::vector<gid_t>& groups) const;
+  void AddServices(Entry& entry, const LocalUser& user) const;
 
   LocalRoles roles_;
   uid_t own_uid_;

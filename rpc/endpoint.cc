@@ -70,6 +70,14 @@ asio::awaitable<RpcReply> Endpoint::Answer(RequestContext context, WipedString b
   co_return reply;
 }
 
+asio::awaitable<RpcReply> Endpoint::Metrics(std::function<asio::awaitable<std::string>()> metrics) {
+  RpcReply reply;
+  reply.status = 200;
+  reply.buffer.resize(kHeadroom);
+  reply.buffer += co_await metrics();
+  co_return reply;
+}
+
 asio::awaitable<void> Endpoint::One(const RequestContext& context, json::value& item,
                                     std::string& out) {
   CallEnvelope call;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <functional>
 #include <string>
 
 #include "platform/secret.h"
@@ -24,6 +25,9 @@ class Endpoint {
 
   // Answers the body of one request. Never throws for what the body holds.
   boost::asio::awaitable<RpcReply> Answer(RequestContext context, WipedString body);
+  // The body of GET /metrics.
+  boost::asio::awaitable<RpcReply> Metrics(
+      std::function<boost::asio::awaitable<std::string>()> metrics);
   // Audits that a peer was turned away before its request was read.
   boost::asio::awaitable<void> NoteTurnedAway(RequestContext context, Error error);
 

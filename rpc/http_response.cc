@@ -42,8 +42,9 @@ std::string_view StatusLine(int status) {
   }
 }
 
+constexpr std::string_view kJson = "Content-Type: application/json\r\n";
+constexpr std::string_view kPlain = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
 constexpr std::string_view kSecurity =
-    "Content-Type: application/json\r\n"
     "Cache-Control: no-store\r\n"
     "X-Content-Type-Options: nosniff\r\n"
     "Content-Security-Policy: default-src 'none'; frame-ancestors 'none'\r\n";
@@ -62,6 +63,7 @@ std::size_t PrependHead(const ResponseHead& head, std::string& buffer) {
   char text[kHeadroom];
   Writer out{text};
   out.Put(StatusLine(head.status));
+  out.Put(head.plain ? kPlain : kJson);
   out.Put(kSecurity);
   out.Put("Date: ");
   out.Put(head.date.substr(0, 40));

@@ -10,7 +10,7 @@ namespace signet::rpc {
 
 namespace {
 
-constexpr char kSpeakRpc[] = "Send JSON-RPC 2.0 with POST /rpc, or GET /health/state.";
+constexpr char kSpeakRpc[] = "Send JSON-RPC 2.0 with POST /rpc, or GET /health/state or /metrics.";
 
 Refusal Refuse(int status, Kind kind, std::string word, std::string detail, std::string remedy) {
   Refusal refusal;
@@ -94,12 +94,17 @@ std::optional<Refusal> CheckRole(const Peer& peer) {
 std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& requester) {
   if (auto refusal = CheckHost(request, requester)) return refusal;
   const std::string_view target = request.target;
-  if (target == "/health/ready" || target == "/health/alive" || target == "/health/state") {
+  const bool is_health =
+      target == "/health/ready" || target == "/health/alive" || target == "/health/state";
+  if (is_health || target == "/metrics") {
     if (request.method != HttpRequest::Method::kGet) return WrongMethod("GET");
     if (request.has_body) {
       return Refuse(400, Kind::kUsage, "BODY_REFUSED", "a GET request has no body here", kSpeakRpc);
     }
-    return std::nullopt;
+    if (is_health || Allows(Access::kMeasure, requester.peer->role)) return std::nullopt;
+    return Refuse(403, Kind::kDenied, "ACCESS_DENIED",
+                  requester.peer->actor + " may not see figures",
+                  "Use a role of metrics, auditor, operator or administrator.");
   }
   if (target != "/rpc") {
     return Refuse(404, Kind::kNotFound, "PATH_NOT_FOUND", "there is nothing at this path",

@@ -204,21 +204,33 @@ class HttpSession final : public Session,
   }
 
   bool OnRequest() {
+    if (reader_.request().target == "/metrics") return AnswerMetrics();
     if (reader_.request().method == HttpRequest::Method::kGet) return AnswerHealth();
     phase_ = Phase::kHandling;
     RequestContext context = ContextOfPeer();
     context.idempotency_key = reader_.request().idempotency_key;
     context.limit = context_->options.request;
     WipedString body = std::move(reader_.request().body);
+    Spawn(context_->endpoint.Answer(std::move(context), std::move(body)));
+    return false;
+  }
+
+  bool AnswerMetrics() {
+    phase_ = Phase::kHandling;
+    plain_ = true;
+    Spawn(context_->endpoint.Metrics(context_->view.metrics));
+    return false;
+  }
+
+  void Spawn(boost::asio::awaitable<RpcReply> work) {
     boost::asio::co_spawn(
-        context_->main, context_->endpoint.Answer(std::move(context), std::move(body)),
+        context_->main, std::move(work),
         [self = this->shared_from_this()](std::exception_ptr failure, RpcReply reply) mutable {
           Transport& transport = self->transport_;
           transport.Resume([self = std::move(self), failure, reply = std::move(reply)]() mutable {
             self->OnReply(failure, std::move(reply));
           });
         });
-    return false;
   }
 
   void OnReply(const std::exception_ptr& failure, RpcReply reply) {
@@ -260,6 +272,7 @@ class HttpSession final : public Session,
     head.allow = allow;
     head.date = registry_->date();
     head.request_id = request_id_;
+    head.plain = std::exchange(plain_, false) && status == 200;
     head.close = close_after_;
     head.keep_alive_said = request.version < 11;
     const std::size_t at = PrependHead(head, out_);
@@ -369,6 +382,7 @@ class HttpSession final : public Session,
   SteadyTime deadline_;
   Phase phase_ = Phase::kHeader;
   bool filled_ = false, closed_ = false, close_after_ = false, linger_ = false;
+  bool plain_ = false;  // the answer is text, not JSON
 };
 
 }  // namespace signet::rpc

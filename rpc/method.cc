@@ -14,6 +14,8 @@ bool Allows(Access access, Role role) {
       return role == Role::kOperator || role == Role::kAdministrator;
     case Access::kAdminister:
       return role == Role::kAdministrator;
+    case Access::kMeasure:
+      return role == Role::kMetrics || Allows(Access::kRead, role);
     case Access::kSign:
       return role == Role::kService || role == Role::kAdministrator;
   }

@@ -75,7 +75,7 @@ struct TlsListener::Core : std::enable_shared_from_this<TlsListener::Core> {
 
   std::mutex mutex;  // of what follows
   std::condition_variable changed;
-  bool started = false, ended = false;
+  bool ended = false;
   std::thread::id thread;
 };
 
@@ -222,10 +222,6 @@ Result<std::unique_ptr<TlsListener>> TlsListener::Open(asio::io_context& main, T
 }
 
 void TlsListener::Start() {
-  {
-    const std::lock_guard lock(core_->mutex);
-    core_->started = true;
-  }
   core_->Accept();
   thread_ = std::thread([core = core_] {
     {
@@ -286,43 +282,6 @@ void TlsListener::DropIdentity() {
     core->state.identity.reset();
     core->EndHandshakes();
   });
-}
-
-bool TlsListener::RunExclusive(std::function<void()> fn, Duration wait) {
-  struct Turn {
-    std::mutex mutex;
-    std::condition_variable changed;
-    enum { kWaiting, kRunning, kDone, kGivenUp } state = kWaiting;
-  };
-  bool alone = false;  // nothing can sign meanwhile
-  {
-    const std::lock_guard lock(core_->mutex);
-    alone = !core_->started || core_->ended || core_->thread == std::this_thread::get_id();
-  }
-  if (alone) {
-    fn();
-    return true;
-  }
-  auto turn = std::make_shared<Turn>();
-  core_->Post([turn, &fn] {
-    std::unique_lock lock(turn->mutex);
-    if (turn->state != Turn::kWaiting) return;
-    turn->state = Turn::kRunning;
-    lock.unlock();
-    fn();
-    lock.lock();
-    turn->state = Turn::kDone;
-    turn->changed.notify_all();
-  });
-  std::unique_lock lock(turn->mutex);
-  turn->changed.wait_for(lock, wait, [&] { return turn->state != Turn::kWaiting; });
-  if (turn->state == Turn::kWaiting) {
-    turn->state = Turn::kGivenUp;
-    return false;
-  }
-  // It has begun and refers to the caller's data: its end is waited for.
-  turn->changed.wait(lock, [&] { return turn->state == Turn::kDone; });
-  return true;
 }
 
 void TlsListener::Drain() {

@@ -40,10 +40,6 @@ class TlsListener {
   // No identity from now on: handshakes fail with an alert, those under way are ended, and nothing
   // here refers to the key any more once this thread has seen it.
   void DropIdentity();
-  // Runs `fn` on the listener's thread, so that no handshake signs meanwhile; waits for its end.
-  // False when the thread did not come to it within `wait` (`fn` will then not run).
-  bool RunExclusive(std::function<void()> fn, Duration wait);
-
   // Stops accepting; sessions end after the answer they make. `AbortAll` insists.
   void Drain();
   void AbortAll();

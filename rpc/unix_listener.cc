@@ -9,8 +9,8 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 
+#include "platform/unix_socket_file.h"
 #include "rpc/http_session.h"
-#include "rpc/unix_socket_file.h"
 
 namespace signet::rpc {
 

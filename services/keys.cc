@@ -76,9 +76,15 @@ boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContex
   auto job = [this] { return identities_.Keys(); };
   SIGNET_CO_TRY(std::vector<keystore::KeyRow> keys,
                 co_await RunOn(changes_, std::move(job), context.limit));
+  auto count = [this] { return token_.Use(); };
+  const Result<hsm::UseReport> report = co_await RunOn(changes_, std::move(count), context.limit);
+  std::map<std::string, std::int64_t> uses;
+  if (report) {
+    for (const hsm::UseRow& row : report.value().rows) uses[row.key] += row.count;
+  }
   std::map<std::string, const keystore::KeyRow*> rows;
   for (const keystore::KeyRow& key : keys) rows[key.owner + " " + key.id] = &key;
-  auto describe = [](const keystore::KeyRow* row) {
+  auto describe = [&uses](const keystore::KeyRow* row) {
     api::KeyInfo info;
     info.id = row->id;
     info.label = EscapeLine(row->label, 128);
@@ -86,7 +92,8 @@ boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContex
     info.policy = row->policy;
     info.owner = row->owner;
     info.on_token = row->on_token;
-    info.uses = row->uses;
+    const auto used = uses.find(row->id);
+    info.uses = used == uses.end() ? 0 : used->second;
     return info;
   };
   co_return MakePage<api::Page<api::KeyInfo>>(rows, request.limit, request.cursor, describe);

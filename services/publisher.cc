@@ -1,6 +1,6 @@
 #include "services/publisher.h"
 
-#include "platform/accounts.h"
+#include "platform/users.h"
 #include "platform/encoding.h"
 #include "platform/logging.h"
 #include "services/generation_folder.h"

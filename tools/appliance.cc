@@ -5,6 +5,7 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
 
+#include "hsm/token_client.h"
 #include "keystore/catalogue.h"
 #include "keystore/format.h"
 #include "keystore/identities.h"
@@ -19,11 +20,14 @@
 #include "services/caretaker.h"
 #include "services/certificates.h"
 #include "services/import.h"
+#include "services/key_view.h"
 #include "services/keys.h"
+#include "services/metrics.h"
 #include "services/publisher.h"
 #include "services/server_setup.h"
 #include "services/settings.h"
 #include "services/trust_stores.h"
+#include "tools/dev_keyd.h"
 
 namespace signet::tools {
 
@@ -32,8 +36,8 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr char kLockFile[] = "lock";
+constexpr Duration kScrapeLimit = std::chrono::seconds(5);
 constexpr Duration kStopGrace = std::chrono::seconds(5);
-constexpr Duration kExclusiveWait = std::chrono::seconds(2);
 
 }  // namespace
 
@@ -49,7 +53,8 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::NodeLog> log;
   std::unique_ptr<keystore::Store> store;
   std::unique_ptr<keystore::State> state;
-  std::unique_ptr<hsm::TokenOwner> token;
+  std::optional<DevKeyd> dev_keyd;
+  std::unique_ptr<hsm::TokenClient> token;
   std::unique_ptr<keystore::Committer> committer;
   std::unique_ptr<keystore::Identities> identities;
   std::unique_ptr<keystore::Trust> trust;
@@ -65,6 +70,8 @@ struct Appliance::Parts {
   std::unique_ptr<services::ServerSetup> servers;
   asio::io_context loop{1};
   std::unique_ptr<rpc::Server> server;
+  std::mutex shown_mutex;
+  std::vector<keystore::Revision> shown;  // of the identities that keyd was told of
   std::mutex
       listener_mutex;  // the listener is told from the lanes' threads while the server may go away
   Lane store_lane{"store", 1, 256};
@@ -81,8 +88,10 @@ struct Appliance::Parts {
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
   void RefreshTls();
+  void ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
+  asio::awaitable<std::string> Metrics();
   asio::awaitable<void> StopAll();
   bool StopLanes();
 };
@@ -112,7 +121,14 @@ Status Appliance::Parts::OpenState() {
 }
 
 Status Appliance::Parts::OpenToken() {
-  SIGNET_TRY(token, hsm::TokenOwner::Open(config.token, *files, *clock, log->throttle()));
+  const hsm::AgentConfig& keyd = config.keyd.agent;
+  if (!config.dev_folder.empty()) {
+    SIGNET_TRY(DevKeyd begun, DevKeyd::Start(config.dev_folder, keyd.management_socket));
+    dev_keyd.emplace(std::move(begun));
+  }
+  SIGNET_TRY(token, hsm::TokenClient::Open({config.keyd.client_module, keyd.management_socket,
+                                            keyd.credential, keyd.token.uri},
+                                           *files));
   committer = std::make_unique<keystore::Committer>(*state);
   identities = std::make_unique<keystore::Identities>(catalogue, config.names, *state, *committer,
                                                       token->token(), *clock);
@@ -123,11 +139,8 @@ Status Appliance::Parts::OpenToken() {
     if (purpose.tls_listener) RefreshTls();
   });
   token->OnRebuild([this] { RefreshTls(); });
-  token->SetExclusive([this](std::function<void()> reload) {
-    std::lock_guard lock(listener_mutex);
-    if (server == nullptr || server->tls() == nullptr) return reload(), true;
-    return server->tls()->RunExclusive(std::move(reload), kExclusiveWait);
-  });
+  state->OnChange([this](const keystore::Snapshot& snapshot) { ShowKeys(snapshot); });
+  ShowKeys(*state->Now());
   return Ok();
 }
 
@@ -153,7 +166,8 @@ Status Appliance::Parts::CheckNewState() {
 void Appliance::Parts::StartPublishing() {
   publisher = std::make_unique<services::Publisher>(
       catalogue, *state, *files, config.services,
-      services::PublishOptions{config.token.uri, config.key_socket, SIGNET_P11_KIT_CLIENT});
+      services::PublishOptions{config.keyd.agent.token.uri, config.keyd.agent.socket,
+                               config.keyd.client_module});
   state->OnChange([this](const keystore::Snapshot& now) { std::ignore = publisher->Publish(now); });
   std::ignore = publisher->PublishNow();
 }
@@ -168,7 +182,7 @@ void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
                                  store_lane, trust_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
-      catalogue, config.names, *state, *identities, change_lane, config.token.uri);
+      catalogue, config.names, *state, *identities, change_lane, config.keyd.agent.token.uri);
   trust_stores = std::make_unique<services::TrustStores>(catalogue, *state, *trust, trust_lane);
   keys = std::make_unique<services::Keys>(*token, *identities, sign_lane, change_lane);
   audit = std::make_unique<services::Audit>(*log, store_lane);
@@ -199,6 +213,7 @@ Status Appliance::Parts::OpenServer() {
   view.ready = [this] {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
+  view.metrics = [this] { return Metrics(); };
   rpc::Services services{*certificates, *trust_stores, *keys,    *audit,
                          *settings,     *import,       *servers, [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
@@ -231,6 +246,20 @@ void Appliance::Parts::RefreshTls() {
   }
 }
 
+// Services see a key before anybody is told of its certificate.
+void Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
+  std::vector<keystore::Revision> revisions;
+  for (const auto& [purpose, row] : snapshot.identities) revisions.push_back(row.modified);
+  {
+    std::lock_guard lock(shown_mutex);
+    if (revisions == shown) return;
+    shown = std::move(revisions);
+  }
+  const Status given = token->Show(services::MakeKeyView(catalogue, snapshot));
+  // The token's client gives it again.
+  if (!given) Log(LogLevel::kWarning, "services do not see new keys yet: " + given.error().detail);
+}
+
 services::api::StatusAnswer Appliance::Parts::Describe() const {
   const hsm::TokenInfo info = token->Info();
   const services::Caretaker::Report report = caretaker->Progress();
@@ -256,6 +285,12 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   const std::vector<Finding> unpublished = publisher->Warnings();
   answer.warnings.insert(answer.warnings.end(), unpublished.begin(), unpublished.end());
   return answer;
+}
+
+asio::awaitable<std::string> Appliance::Parts::Metrics() {
+  auto ask = [this] { return token->Use(); };
+  const Result<hsm::UseReport> use = co_await RunOn(connection_lane, std::move(ask), kScrapeLimit);
+  co_return services::MetricsText(token->Info(), use);
 }
 
 asio::awaitable<void> Appliance::Parts::StopAll() {
@@ -299,11 +334,12 @@ bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
   if (parts.token->Info().state == hsm::TokenState::kOperational) parts.RefreshTls();
   parts.server->Start();
   asio::co_spawn(parts.loop, parts.caretaker->Run(), asio::detached);
-  ready({parts.config.socket, parts.server->url()});
+  ready({parts.config.socket, parts.config.keyd.agent.socket, parts.server->url()});
   parts.loop.run();
   const bool stopped = parts.StopLanes();
   std::lock_guard lock(parts.listener_mutex);
   if (stopped) parts.server.reset();
+  if (!stopped) parts.dev_keyd.reset();
   return stopped;
 }
 

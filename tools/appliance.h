@@ -11,7 +11,7 @@
 namespace signet::tools {
 
 struct ReadyReport {
-  std::string socket, url;
+  std::string socket, keys, url;
 };
 
 class Appliance {

@@ -11,10 +11,6 @@ namespace signet::tools {
 
 namespace {
 
-std::string Resolve(const std::filesystem::path& folder, const std::string& path) {
-  return path.empty() ? path : (folder / path).lexically_normal().string();
-}
-
 // A host name of the configuration, as an A-label.
 std::string HostName(TomlTable& table, std::string_view key, const std::string& text) {
   auto name = keystore::x509::ParseHostName(text);
@@ -50,21 +46,9 @@ void ReadNames(TomlTable& root, keystore::NodeNames& names) {
   }
 }
 
-void ReadToken(TomlTable& root, const std::filesystem::path& folder, hsm::TokenConfig& token) {
-  TomlTable table = root.Table("token");
-  token.module = table.String("module");
-  token.uri = table.String("uri");
-  token.pin_source = table.String("pin-source", "");
-  constexpr std::string_view kFile = "file:";
-  if (token.pin_source.starts_with(kFile))
-    token.pin_source = std::string(kFile) + Resolve(folder, token.pin_source.substr(kFile.size()));
-  token.softhsm_config = Resolve(folder, table.String("softhsm-config", ""));
-  token.softhsm_tokens = Resolve(folder, table.String("softhsm-tokens", ""));
-}
-
 void ReadAccess(TomlTable& root, const std::filesystem::path& folder, Config& config) {
   TomlTable rpc = root.Table("rpc");
-  config.socket = Resolve(folder, rpc.String("socket", "/run/signet/signetd.sock"));
+  config.socket = ResolvePath(folder, rpc.String("socket", "/run/signet/signetd.sock"));
   config.socket_group = rpc.String("group", "");
   const std::string listen = rpc.String("listen", "");
   if (!listen.empty()) {
@@ -99,7 +83,7 @@ void ReadAccess(TomlTable& root, const std::filesystem::path& folder, Config& co
 
 Result<keystore::Catalogue> ReadCatalogue(TomlTable& root, const std::filesystem::path& folder,
                                           FileSystem& files) {
-  const std::string file = Resolve(folder, root.String("catalogue", ""));
+  const std::string file = ResolvePath(folder, root.String("catalogue", ""));
   const std::string product = root.String("product", file.empty() ? "imp" : "");
   if (file.empty()) return keystore::LoadCatalogue(product);
   if (!product.empty()) root.Fail("product", "name a product or a catalogue, not both");
@@ -136,10 +120,9 @@ Result<Config> LoadConfig(const std::string& path, FileSystem& files) {
   SIGNET_TRY(config.catalogue, ReadCatalogue(root, folder, files));
   config.log_level = root.Table("log").String("level", "info");
   config.state_directory =
-      Resolve(folder, root.Table("state").String("directory", "/var/lib/signet"));
+      ResolvePath(folder, root.Table("state").String("directory", "/var/lib/signet"));
   ReadNames(root, config.names);
-  ReadToken(root, folder, config.token);
-  config.key_socket = Resolve(folder, root.Table("keyd").String("socket", "/run/signet/keys.sock"));
+  config.keyd = ReadKeydConfig(root, folder);
   config.services = ReadServices(root, folder, config.catalogue);
   ReadAccess(root, folder, config);
   SIGNET_TRY(root.Finish());

@@ -5,13 +5,13 @@
 #include <optional>
 #include <string>
 
-#include "hsm/token_owner.h"
 #include "keystore/catalogue.h"
 #include "keystore/node.h"
 #include "platform/address_policy.h"
 #include "platform/files.h"
 #include "rpc/appliance_view.h"
 #include "services/published_service.h"
+#include "tools/keyd_config.h"
 
 namespace signet::tools {
 
@@ -19,15 +19,15 @@ struct Config {
   keystore::Catalogue catalogue;  // of the product that is named, or of an operator's own file
   keystore::NodeNames names;
   std::string state_directory;
-  hsm::TokenConfig token;
+  KeydConfig keyd;  // the token and its owner
   std::string socket, socket_group;
   std::optional<std::pair<std::string, std::uint16_t>> listen;  // address, port; none: no TLS side
   AddressPolicy outgoing;  // where connections to other servers may go
   rpc::LocalRoles roles;
-  std::string key_socket;                            // of signet-keyd, for all services
   std::vector<services::PublishedService> services;  // [service.NAME]
   std::vector<rpc::ClientCertificate> clients;
   std::string log_level = "info";
+  std::string dev_folder;  // of --dev: signet-keyd is started and ended with the daemon
 };
 
 // kUsage CONFIG_INVALID with line and column of every problem; kRefused UNSAFE_FILE when others may

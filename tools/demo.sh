@@ -16,7 +16,7 @@ served() {  # what the listener presents now: fingerprint, issuer and key identi
     openssl x509 -noout -fingerprint -sha256 -issuer -ext subjectKeyIdentifier
 }
 
-tools/build.sh release signet signetd
+tools/build.sh release signet signetd signet-keyd
 bin=$PWD/build/release/bin
 PATH=$bin:$PATH
 if $keep; then dir=$PWD/build/demo; else dir=$(mktemp -d "${TMPDIR:-/tmp}/signet-demo.XXXXXX"); fi

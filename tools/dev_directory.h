@@ -1,5 +1,5 @@
-// A whole appliance in one folder, for development and demonstration: configuration, SoftHSM token,
-// PIN file, state, socket.
+// A whole appliance in one folder, for development and demonstration: configuration, credential of
+// signet-keyd, state, sockets; the token is signet-keyd's affair (dev_token.h).
 #pragma once
 
 #include <string>

@@ -28,5 +28,17 @@ install() {
   quietly "installing packages" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
     apt-get install -y --no-install-recommends "${missing[@]}"
 }
+# Tests run servers of their own: what the packages bring is not started, now or at the next boot.
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  trap '"${as_root[@]}" rm -f "$policy"' EXIT
+  printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+  "${as_root[@]}" chmod 755 "$policy"
+fi
 # The package lists may be old: fetch them when the first attempt fails.
 install 2>/dev/null || { quietly "apt-get update" "${as_root[@]}" apt-get update; install; }
+if command -v systemctl >/dev/null; then
+  for package in "${missing[@]}"; do
+    dpkg-query -L "$package" | sed -n 's,^/lib/systemd/system/\([^@/]*\.service\)$,\1,p'
+  done | xargs -r "${as_root[@]}" systemctl disable --quiet 2>/dev/null || true
+fi

@@ -6,6 +6,7 @@
 #include <boost/json.hpp>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <iostream>
 
 #include "platform/logging.h"
@@ -28,7 +29,7 @@ int Fail(const Error& error) {
 
 void PrintReady(const signet::tools::ReadyReport& report) {
   const boost::json::object line = {
-      {"ready", true}, {"socket", report.socket}, {"keys", nullptr}, {"url", report.url}};
+      {"ready", true}, {"socket", report.socket}, {"keys", report.keys}, {"url", report.url}};
   std::cout << boost::json::serialize(line) << std::endl;
 }
 
@@ -48,6 +49,8 @@ int Serve(const Options& options) {
   }
   auto config = signet::tools::LoadConfig(path, *files);
   if (!config) return Fail(config.error());
+  if (!options.dev.directory.empty())
+    config.value().dev_folder = std::filesystem::path(path).parent_path();
   if (options.listen_given) {
     auto listen = signet::tools::ParseListen(options.dev.listen);
     if (!listen) return Fail(listen.error());
@@ -61,7 +64,7 @@ int Serve(const Options& options) {
   }
   const bool stopped = appliance.value()->Run(PrintReady);
   if (!stopped) {
-    Log(LogLevel::kError, "a call into the token's module hangs; ending without waiting for it");
+    Log(LogLevel::kError, "work of the token does not end; ending without waiting for it");
     signet::ShutDownLogging();
     _exit(1);
   }

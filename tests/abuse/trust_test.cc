@@ -1,16 +1,11 @@
 // CA chains and trust stores: items 41, 42, 57 and 103 of the abuse list, at the door.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <filesystem>
 #include <regex>
 
 #include "tests/abuse/abuse.h"
 #include "tests/support/certificate_authority.h"
+#include "tests/support/loopback.h"
 
 namespace signet::testing {
 namespace {
@@ -177,42 +172,16 @@ TEST_F(TrustUpload, B57_DescriptionsAreTextAndNeverANameOfAFile) {
   }
 }
 
-// A port on which nobody answers, and which knows whether anybody called.
-class Trap {
- public:
-  Trap() {
-    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    EXPECT_EQ(::listen(socket_, 8), 0);
-    url_ = "http://127.0.0.1:" + std::to_string(ntohs(address.sin_port)) + "/x";
-  }
-  ~Trap() { ::close(socket_); }
-  const std::string& url() const { return url_; }
-  bool Called() const {
-    pollfd waiting{socket_, POLLIN, 0};
-    return ::poll(&waiting, 1, 500) > 0;
-  }
-
- private:
-  int socket_ = -1;
-  std::string url_;
-};
-
 // ABUSE 103: addresses inside of a certificate are not fetched, neither to find its issuer nor to
 // ask about it, when it is read.
 TEST_F(TrustUpload, B103_AddressesInACertificateAreNotFetched) {
-  const Trap trap;
+  const Listener trap;  // nobody answers there
+  const std::string url = "http://" + trap.at() + "/x";
   const CertificateAuthority authority("Trap");
   const OwnCsr own = MakeCsr("cup-xmpp-ECDSA");
   CertificateAuthority::SignOptions options;
-  options.extensions = {
-      "authorityInfoAccess=OCSP;URI:" + trap.url() + ",caIssuers;URI:" + trap.url(),
-      "crlDistributionPoints=URI:" + trap.url()};
+  options.extensions = {"authorityInfoAccess=OCSP;URI:" + url + ",caIssuers;URI:" + url,
+                        "crlDistributionPoints=URI:" + url};
   const std::string pem = authority.Sign(own.pem, options);
   UploadRefused("CHAIN_INCOMPLETE", pem, "cup-xmpp-ECDSA");
   json::object pinned = Parts({pem}, "cup-xmpp-trust");
@@ -221,7 +190,7 @@ TEST_F(TrustUpload, B103_AddressesInACertificateAreNotFetched) {
   appliance().MustRpc("trust.upload", Parts({authority.Chain()}, "cup-xmpp-trust"));
   const Answer stored = Upload(pem, "cup-xmpp-ECDSA");
   EXPECT_TRUE(stored.ok()) << stored.error;
-  EXPECT_FALSE(trap.Called());
+  EXPECT_FALSE(trap.Called(std::chrono::milliseconds(500)));
 }
 
 }  // namespace

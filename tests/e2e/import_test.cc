@@ -1,57 +1,15 @@
 // The certificate import tool against real servers, and against what only looks like one.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <filesystem>
-#include <thread>
 
 #include "tests/e2e/invariants.h"
 #include "tests/support/appliance.h"
 #include "tests/support/certificate_authority.h"
+#include "tests/support/loopback.h"
 
 namespace signet::testing {
 namespace {
-
-// A listening socket that accepts and says what it is told, or nothing.
-class DumbServer {
- public:
-  explicit DumbServer(std::string answer) : answer_(std::move(answer)) {
-    socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(socket_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::getsockname(socket_, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    EXPECT_EQ(::listen(socket_, 8), 0);
-    port_ = ntohs(address.sin_port);
-    thread_ = std::thread([this] {
-      for (;;) {
-        const int client = ::accept4(socket_, nullptr, nullptr, SOCK_CLOEXEC);
-        if (client < 0) return;
-        if (!answer_.empty()) {
-          static_cast<void>(!::write(client, answer_.data(), answer_.size()));
-          ::close(client);
-        }  // else it stays open until the process ends
-      }
-    });
-  }
-  ~DumbServer() {
-    ::shutdown(socket_, SHUT_RDWR);
-    thread_.join();
-    ::close(socket_);
-  }
-  std::string at() const { return "127.0.0.1:" + std::to_string(port_); }
-
- private:
-  std::string answer_;
-  int socket_ = -1;
-  int port_ = 0;
-  std::thread thread_;
-};
 
 class ImportJob : public ::testing::Test {
  protected:
@@ -84,7 +42,7 @@ class ImportJob : public ::testing::Test {
                       "; ssl_certificate_key " + (folder / (std::string(name) + ".key")).string() +
                       ";\n";
     }
-    const int port = FreePort();
+    const std::uint16_t port = FreePort();
     WriteWhole(folder / "nginx.conf",
                "pid " + (folder / "pid").string() +
                    "; error_log stderr; worker_processes 1;\n"
@@ -100,17 +58,6 @@ class ImportJob : public ::testing::Test {
     nginx_pid_ = ReadWhole(folder / "pid");
     nginx_pid_.erase(nginx_pid_.find_last_not_of("\n ") + 1);
     return "127.0.0.1:" + std::to_string(port);
-  }
-  static int FreePort() {
-    const int probe = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
-    EXPECT_EQ(::getsockname(probe, reinterpret_cast<sockaddr*>(&address), &size), 0);
-    ::close(probe);
-    return ntohs(address.sin_port);
   }
   std::string KindOf(const std::string& fingerprint) {
     for (const json::value& entry : appliance_.List("trust.list", {{"store", "cup-trust"}})) {
@@ -186,9 +133,9 @@ TEST_F(ImportJob, FingerprintThatIsKnownBeforehandConfirms) {
 
 // SPEC X1: each failure has its recommended action.
 TEST_F(ImportJob, WhatIsNoTlsServerIsToldApart) {
-  const DumbServer garbage(std::string(2000, '\xa5'));
-  const DumbServer http("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
-  const DumbServer silent("");
+  const AnsweringServer garbage(std::string(2000, '\xa5'));
+  const AnsweringServer http("HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+  const AnsweringServer silent("");
   EXPECT_EQ(Refused("127.0.0.1:" + std::to_string(FreePort())), "CONNECTION_REFUSED");
   EXPECT_EQ(Refused(garbage.at()), "NO_TLS");
   EXPECT_EQ(Refused(http.at()), "NO_TLS");

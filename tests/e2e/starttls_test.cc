@@ -20,14 +20,9 @@ class StartTlsImport : public ::testing::Test {
 
   // Starts a server and waits until somebody listens on the port.
   void Run(const std::vector<std::string>& command, std::uint16_t port) {
-    server_ = std::make_unique<Server>(command, "");
-    const std::string probe = "</dev/tcp/127.0.0.1/" + std::to_string(port);
-    EXPECT_TRUE(Eventually(
-        [&] {
-          return RunProgram({"bash", "-c", probe}).code == 0;
-        },
-        Seconds(20)))
-        << command.front();
+    server_ = std::make_unique<RunningProgram>(command);
+    EXPECT_TRUE(Eventually([&] { return ListensOn(port); }, Seconds(20)))
+        << command.front() << server_->Output();
   }
   std::uint16_t RunSlapd(bool tls = true) {
     const std::uint16_t port = FreePort();
@@ -104,7 +99,7 @@ class StartTlsImport : public ::testing::Test {
       MakePair(folder_ / "localhost", kRsaKey, {"-addext", "subjectAltName=DNS:localhost"});
   const std::string fingerprint_ = Fingerprint(ReadWhole(own_.certificate));
   Appliance appliance_;
-  std::unique_ptr<Server> server_;
+  std::unique_ptr<RunningProgram> server_;
 };
 
 // SPEC X1: from a directory server.

@@ -1,10 +1,5 @@
 // The TLS identity and a trust store are swapped again and again under a thousand handshakes.
-#include <arpa/inet.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <openssl/ssl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <atomic>
 #include <map>
@@ -12,51 +7,15 @@
 #include <set>
 #include <thread>
 
-#include "platform/encoding.h"
 #include "tests/e2e/invariants.h"
 #include "tests/support/appliance.h"
 #include "tests/support/certificate_authority.h"
+#include "tests/support/handshake.h"
 
 namespace signet::testing {
 namespace {
 
 constexpr int kClients = 4, kHandshakesOfEach = 250;
-
-int ConnectTo(std::uint16_t port) {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(port);
-  const timeval limit{10, 0};
-  ::setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  if (::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
-  ::close(fd);
-  return -1;
-}
-
-// The fingerprints of the chain that one handshake shows, leaf first; empty when it failed.
-std::vector<std::string> Handshake(SSL_CTX* context, std::uint16_t port) {
-  std::vector<std::string> chain;
-  const int fd = ConnectTo(port);
-  if (fd < 0) return chain;
-  SSL* ssl = SSL_new(context);
-  SSL_set_fd(ssl, fd);
-  if (SSL_connect(ssl) == 1) {
-    const STACK_OF(X509)* shown = SSL_get_peer_cert_chain(ssl);
-    for (int i = 0; i < sk_X509_num(shown); ++i) {
-      unsigned char* der = nullptr;
-      const int size = i2d_X509(sk_X509_value(shown, i), &der);
-      chain.push_back(HexEncode(
-          Sha256(std::string_view(reinterpret_cast<char*>(der), static_cast<std::size_t>(size)))));
-      OPENSSL_free(der);
-    }
-    SSL_shutdown(ssl);
-  }
-  SSL_free(ssl);
-  ::close(fd);
-  return chain;
-}
 
 class Swap : public ::testing::Test {
  protected:
@@ -94,15 +53,12 @@ TEST_F(Swap, EachHandshakeSeesTheOldOrTheNewIdentityAndNoneFails) {
   std::vector<std::thread> clients;
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] {
-      SSL_CTX* context = SSL_CTX_new(TLS_client_method());
-      SSL_CTX_set_max_proto_version(context, i % 2 == 0 ? TLS1_3_VERSION : TLS1_2_VERSION);
-      SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
+      const TlsClient client({.version = i % 2 == 0 ? TLS1_3_VERSION : TLS1_2_VERSION});
       for (int n = 0; n < kHandshakesOfEach; ++n) {
-        const Chain chain = Handshake(context, port);
+        const Chain chain = client.Shake(port).chain;
         const std::lock_guard lock(mutex);
         ++seen[chain];
       }
-      SSL_CTX_free(context);
       --running;
     });
   }

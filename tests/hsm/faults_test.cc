@@ -213,22 +213,17 @@ TEST_F(Faults, SessionClosedByOthersRecovers) {
   EXPECT_EQ(open.owner->Info().state, TokenState::kOperational);
 }
 
-TEST_F(Faults, DeviceRemovedReloadsTheModuleExclusively) {
+TEST_F(Faults, DeviceRemovedReloadsTheModule) {
   const GeneratedKey key = Make("k");
   auto before = open.token().Evp(key.id);
   ASSERT_TRUE(before);
-  int exclusive = 0;
-  open.owner->SetExclusive([&](std::function<void()> work) {
-    ++exclusive;
-    work();
-    return true;
-  });
+  const int reloads = plan.Calls("C_Finalize");
   for (const char* code : {"0x32", "0xe0", "0x190"}) {
     plan.Set(std::string("C_SignInit 1 CKR_") + code + "\n");
     auto signature = Sign(key);
     EXPECT_TRUE(signature) << code << signature.error().ToString();
   }
-  EXPECT_EQ(exclusive, 3);
+  EXPECT_EQ(plan.Calls("C_Finalize"), reloads + 3);
   plan.Clear();
   auto after = open.token().Evp(key.id);
   ASSERT_TRUE(after) << after.error().ToString();
@@ -251,15 +246,6 @@ TEST_F(Faults, KeyOfBeforeAReloadFailsToSignAndTouchesNoOther) {
       EVP_DigestSign(context, signature, &size, message, 1) == 1;
   EVP_MD_CTX_free(context);
   EXPECT_FALSE(signed_ok);
-}
-
-TEST_F(Faults, ReloadThatIsNotPermittedIsATypedError) {
-  const GeneratedKey key = Make("k");
-  open.owner->SetExclusive([](std::function<void()>) { return false; });
-  plan.Set("C_SignInit 1 CKR_0x32\n");
-  auto signature = Sign(key);
-  ASSERT_FALSE(signature);
-  EXPECT_EQ(signature.error().word, "TOKEN_BUSY");
 }
 
 TEST_F(Faults, KeyDeletedByAnotherProcessIsNotFound) {

@@ -10,7 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "platform/accounts.h"
+#include "platform/users.h"
 #include "platform/encoding.h"
 #include "platform/error.h"
 #include "platform/process.h"

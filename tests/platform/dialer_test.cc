@@ -1,6 +1,10 @@
 #include "platform/dialer.h"
 
 #include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <thread>
 
 #include "tests/platform/tls_peer.h"
 
@@ -11,38 +15,16 @@ using namespace std::chrono_literals;
 using namespace signet::testing;
 using Io = Connection::Io;
 
-// A listener of this process on a port of 127.0.0.1.
-class Listener {
- public:
-  Listener() : fd_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
-    sockaddr_in name{};
-    name.sin_family = AF_INET;
-    name.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t size = sizeof name;
-    if (::bind(fd_, reinterpret_cast<const sockaddr*>(&name), size) != 0 || ::listen(fd_, 4) != 0 ||
-        ::getsockname(fd_, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
-      std::abort();
-    }
-    port_ = ntohs(name.sin_port);
-  }
-  ~Listener() { ::close(fd_); }
-  int Accept() const { return ::accept4(fd_, nullptr, nullptr, SOCK_CLOEXEC); }
-  Connection Connect(Duration limit) const {
-    const TlsFetchRequest request = RequestTo("127.0.0.1", port_);
-    auto connection =
-        Dial(request.target, request.policy, std::chrono::steady_clock::now() + limit);
-    if (!connection) std::abort();
-    return std::move(connection).value();
-  }
-
- private:
-  int fd_;
-  std::uint16_t port_ = 0;
-};
+Connection Connect(const Listener& listener, Duration limit) {
+  const TlsFetchRequest request = RequestTo("127.0.0.1", listener.port());
+  auto connection = Dial(request.target, request.policy, std::chrono::steady_clock::now() + limit);
+  if (!connection) std::abort();
+  return std::move(connection).value();
+}
 
 TEST(Dialer, WritingToAPeerThatIsGoneIsAnEndAndNoSignal) {
   const Listener listener;
-  Connection connection = listener.Connect(20s);
+  Connection connection = Connect(listener, 20s);
   ::close(listener.Accept());
   Io io = Io::kOk;
   for (int i = 0; i < 1000 && io == Io::kOk; ++i) {
@@ -55,7 +37,7 @@ TEST(Dialer, WritingToAPeerThatIsGoneIsAnEndAndNoSignal) {
 
 TEST(Dialer, NoMoreOctetsAreReadThanAllowed) {
   const Listener listener;
-  Connection connection = listener.Connect(20s);
+  Connection connection = Connect(listener, 20s);
   const int peer = listener.Accept();
   const std::string sent(100, 'x');
   ASSERT_EQ(::send(peer, sent.data(), sent.size(), MSG_NOSIGNAL), 100);
@@ -73,7 +55,7 @@ TEST(Dialer, NoMoreOctetsAreReadThanAllowed) {
 
 TEST(Dialer, APeerThatDoesNotReadDoesNotHoldTheSender) {
   const Listener listener;
-  Connection connection = listener.Connect(300ms);
+  Connection connection = Connect(listener, 300ms);
   const int peer = listener.Accept();
   EXPECT_EQ(connection.Send(std::string(64u << 20, 'x')), Io::kTimedOut);
   ::close(peer);

@@ -2,65 +2,29 @@
 // s_server. TLS_PEERS is the script's path.
 #pragma once
 
-#include <arpa/inet.h>
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <chrono>
 #include <cstdlib>
-#include <regex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include "platform/tls_fetch.h"
-#include "tests/support/command.h"
+#include "tests/support/loopback.h"
+#include "tests/support/running_program.h"
 
 namespace signet::testing {
 
-// A program whose output goes to a file.
-class Server {
+class Server : public RunningProgram {
  public:
   // Waits until the output matches `ready`, whose first group is the port.
   Server(const std::vector<std::string>& arguments, const std::string& ready)
-      : output_(folder_ / "output") {
-    const int out = ::open(output_.c_str(), O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
-    const int in = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-    child_ = Spawn(arguments, {}, in, out, out);
-    ::close(in);
-    ::close(out);
-    if (!ready.empty()) port_ = static_cast<std::uint16_t>(std::atoi(Await(ready).c_str()));
-  }
-  ~Server() {
-    ::kill(child_, SIGKILL);
-    ::waitpid(child_, nullptr, 0);
-  }
-  Server(const Server&) = delete;
-  Server& operator=(const Server&) = delete;
+      : RunningProgram(arguments),
+        port_(static_cast<std::uint16_t>(std::atoi(Await(ready).c_str()))) {}
   std::uint16_t port() const { return port_; }
-  // The first group of `pattern` in the output, awaited for 20 s.
-  std::string Await(const std::string& pattern) const {
-    const std::regex regex(pattern);
-    for (int i = 0; i < 2000; ++i) {
-      const std::string text = ReadWhole(output_);
-      std::smatch match;
-      if (std::regex_search(text, match, regex)) return match[1];
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    ADD_FAILURE() << "no " << pattern << " in: " << ReadWhole(output_);
-    return {};
-  }
 
  private:
-  ScratchFolder folder_;
-  std::string output_;
-  pid_t child_ = -1;
-  std::uint16_t port_ = 0;
+  std::uint16_t port_;
 };
 
 // tls_peers.py in one of its modes.
@@ -77,21 +41,6 @@ class Peer : public Server {
     return words;
   }
 };
-
-// A port of `address` on which nobody listens (for a moment at least).
-inline std::uint16_t FreePort(const char* address = "127.0.0.1") {
-  const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
-  sockaddr_in name{};
-  name.sin_family = AF_INET;
-  ::inet_pton(AF_INET, address, &name.sin_addr);
-  socklen_t size = sizeof name;
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&name), size) != 0 ||
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&name), &size) != 0) {
-    std::abort();
-  }
-  ::close(fd);
-  return ntohs(name.sin_port);
-}
 
 // A certificate with its key, made by openssl.
 struct Pair {

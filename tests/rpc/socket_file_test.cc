@@ -10,7 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "rpc/unix_socket_file.h"
+#include "platform/unix_socket_file.h"
 #include "tests/rpc/test_server.h"
 
 namespace signet::rpc {

@@ -57,7 +57,8 @@ void CopyPrepared(const std::string& product, const std::string& to) {
     Appliance fresh({product, false, {}});
     fresh.StartAndWait();
     EXPECT_EQ(fresh.Stop(), 0);
-    std::filesystem::remove(fresh.socket());
+    for (const char* name : {"signetd.sock", "keys.sock", "keyd.sock"})
+      std::filesystem::remove(fresh.Path(name));
     MustRun({"cp", "-a", fresh.folder(), ready + ".new"});
     std::filesystem::rename(ready + ".new", ready);
   }
@@ -85,15 +86,6 @@ int ExitCodeOf(int status) {
 
 }  // namespace
 
-bool Eventually(const std::function<bool()>& condition, Seconds limit) {
-  const auto end = std::chrono::steady_clock::now() + limit;
-  while (!condition()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  return true;
-}
-
 std::string Answer::Text(const char* member) const {
   if (!result.is_object()) return {};
   const json::value* found = result.get_object().if_contains(member);
@@ -113,6 +105,7 @@ Appliance::Appliance(ApplianceOptions options) : options_(std::move(options)) {
 
 Appliance::~Appliance() {
   if (running()) Kill();
+  KillKeyd();
   if (::testing::Test::HasFailure()) {
     const std::string log = ReadWhole(log_file());
     std::cerr << "--- the daemon's log ends with\n"
@@ -175,6 +168,25 @@ void Appliance::Kill() {
   ::kill(pid_, SIGKILL);
   ::waitpid(pid_, nullptr, 0);
   pid_ = 0;
+}
+
+pid_t Appliance::keyd() const {
+  const int fd = Connect(Path("keyd.sock"), Seconds(5));
+  if (fd < 0) return 0;
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  ::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size);
+  ::close(fd);
+  return credentials.pid;
+}
+
+void Appliance::KillKeyd() const {
+  const pid_t pid = keyd();
+  if (pid <= 0) return;
+  ::kill(pid, SIGKILL);
+  // It is this process's child or nobody's.
+  EXPECT_TRUE(Eventually([&] { return ::waitpid(pid, nullptr, WNOHANG) == pid || keyd() != pid; },
+                         Seconds(10)));
 }
 
 std::optional<int> Appliance::WaitForEnd(Seconds limit) {

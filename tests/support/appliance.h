@@ -3,8 +3,6 @@
 #pragma once
 
 #include <boost/json.hpp>
-#include <chrono>
-#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -14,7 +12,6 @@
 namespace signet::testing {
 
 namespace json = boost::json;
-using Seconds = std::chrono::duration<double>;
 
 struct ApplianceOptions {
   std::string product = "imp";
@@ -49,7 +46,12 @@ class Appliance {
   Seconds StartAndWait(const Environment& extra = {});
   // SIGTERM; the exit code.
   int Stop();
+  // SIGKILL for the daemon alone: its signet-keyd serves on.
   void Kill();
+  // Of the signet-keyd that serves the folder, whoever started it; 0: none.
+  pid_t keyd() const;
+  // SIGKILL, and waits until it is gone.
+  void KillKeyd() const;
   // Waits for a daemon that ends by itself; the exit code (128 + signal), nothing when it does not.
   std::optional<int> WaitForEnd(Seconds limit);
   // Runs a daemon that is expected to refuse to start.
@@ -61,6 +63,7 @@ class Appliance {
   std::string Path(const std::string& name) const { return folder_ + "/" + name; }
   std::string Spare(const std::string& name) const { return scratch_ / name; }  // outside DIR
   std::string socket() const { return Path("signetd.sock"); }
+  std::string keys() const { return Path("keys.sock"); }  // of services
   const std::string& url() const { return url_; }
   std::string port() const { return url_.substr(url_.rfind(':') + 1); }
   std::string log_file() const { return scratch_ / "log"; }
@@ -101,8 +104,5 @@ class Appliance {
   std::string url_;
   pid_t pid_ = 0;
 };
-
-// Tries again every 20 ms until the condition holds; false when it does not within the limit.
-bool Eventually(const std::function<bool()>& condition, Seconds limit);
 
 }  // namespace signet::testing

@@ -12,6 +12,7 @@
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
 
 namespace signet::testing {
 
@@ -89,6 +90,15 @@ std::string MustRun(const std::vector<std::string>& arguments, const CommandOpti
     ADD_FAILURE() << line << "ended with " << outcome.code << "\n" << outcome.out << outcome.err;
   }
   return std::move(outcome.out);
+}
+
+bool Eventually(const std::function<bool()>& condition, Seconds limit) {
+  const auto end = std::chrono::steady_clock::now() + limit;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return true;
 }
 
 std::string ReadWhole(const std::string& path) {

@@ -3,12 +3,15 @@
 
 #include <sys/types.h>
 
+#include <chrono>
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
 
 namespace signet::testing {
 
+using Seconds = std::chrono::duration<double>;
 using Environment = std::map<std::string, std::string>;
 
 struct Outcome {
@@ -33,6 +36,9 @@ std::string MustRun(const std::vector<std::string>& arguments, const CommandOpti
 
 std::string ReadWhole(const std::string& path);
 void WriteWhole(const std::string& path, const std::string& content);
+
+// Tries again every 20 ms until the condition holds; false when it does not within the limit.
+bool Eventually(const std::function<bool()>& condition, Seconds limit);
 
 // The CERTIFICATE blocks of a text, each with its newline.
 std::vector<std::string> CertificatesIn(const std::string& text);

@@ -1,4 +1,4 @@
-#include "rpc/unix_socket_file.h"
+#include "platform/unix_socket_file.h"
 
 #include <fcntl.h>
 #include <sys/file.h>
@@ -11,9 +11,9 @@
 #include <cstring>
 #include <utility>
 
-#include "platform/accounts.h"
+#include "platform/users.h"
 
-namespace signet::rpc {
+namespace signet {
 
 namespace {
 
@@ -92,7 +92,8 @@ Status ClearStale(const std::string& path) {
 
 }  // namespace
 
-Result<UnixSocketFile> UnixSocketFile::Listen(const std::string& path, const std::string& group) {
+Result<UnixSocketFile> UnixSocketFile::Listen(const std::string& path, const std::string& group,
+                                              std::uint32_t mode) {
   if (path.empty() || path.size() >= sizeof(sockaddr_un::sun_path) ||
       path.find('\0') != std::string::npos) {
     return MakeError(Kind::kUsage, "SOCKET_PATH_INVALID",
@@ -104,12 +105,12 @@ Result<UnixSocketFile> UnixSocketFile::Listen(const std::string& path, const std
   file.path_ = path;
   SIGNET_TRY(file.lock_, TakeLock(path));
   SIGNET_TRY(ClearStale(path));
-  SIGNET_TRY(file.Bind(group));
+  SIGNET_TRY(file.Bind(group, mode));
   return file;
 }
 
-Status UnixSocketFile::Bind(const std::string& group) {
-  socket_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+Status UnixSocketFile::Bind(const std::string& group, std::uint32_t mode) {
+  socket_ = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
   if (socket_ < 0) return ErrnoError(errno, "socket", path_);
   const sockaddr_un address = AddressOf(path_);
   // Nobody but this user can connect until mode and group are right.
@@ -128,7 +129,7 @@ Status UnixSocketFile::Bind(const std::string& group) {
     if (lchown(path_.c_str(), static_cast<uid_t>(-1), gid) != 0)
       return ErrnoError(errno, "chown", path_);
   }
-  if (chmod(path_.c_str(), 0660) != 0) return ErrnoError(errno, "chmod", path_);
+  if (chmod(path_.c_str(), mode) != 0) return ErrnoError(errno, "chmod", path_);
   if (listen(socket_, 512) != 0) return ErrnoError(errno, "listen", path_);
   return Ok();
 }
@@ -141,6 +142,16 @@ UnixSocketFile::UnixSocketFile(UnixSocketFile&& other) noexcept
       device_(other.device_),
       inode_(other.inode_) {}
 
+UnixSocketFile& UnixSocketFile::operator=(UnixSocketFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(lock_, other.lock_);
+  std::swap(socket_, other.socket_);
+  std::swap(bound_, other.bound_);
+  std::swap(device_, other.device_);
+  std::swap(inode_, other.inode_);
+  return *this;
+}
+
 UnixSocketFile::~UnixSocketFile() {
   if (socket_ >= 0) close(socket_);
   struct stat info {};
@@ -151,6 +162,27 @@ UnixSocketFile::~UnixSocketFile() {
   if (lock_ >= 0) close(lock_);
 }
 
+Result<UnixSocketFile> UnixSocketFile::Adopt(const std::string& path, int lock, int socket) {
+  UnixSocketFile file;
+  file.path_ = path;
+  file.socket_ = socket;
+  file.lock_ = lock;
+  if (lock < 0) {
+    SIGNET_TRY(file.lock_, TakeLock(path));
+  }
+  struct stat info {};
+  file.bound_ = lstat(path.c_str(), &info) == 0 && S_ISSOCK(info.st_mode);
+  file.device_ = info.st_dev;
+  file.inode_ = info.st_ino;
+  return file;
+}
+
+void UnixSocketFile::Leave() {
+  bound_ = false;
+  socket_ = -1;
+  lock_ = -1;
+}
+
 int UnixSocketFile::Release() { return std::exchange(socket_, -1); }
 
-}  // namespace signet::rpc
+}  // namespace signet

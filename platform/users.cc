@@ -1,13 +1,39 @@
-#include "platform/accounts.h"
+#include "platform/users.h"
 
 #include <grp.h>
 #include <pwd.h>
 
-#include <vector>
+#include <algorithm>
 
 #include "platform/encoding.h"
 
 namespace signet {
+
+LocalUser FindLocalUser(uid_t uid, gid_t gid) {
+  LocalUser user;
+  user.groups = {gid};
+  std::vector<char> buffer(16384);
+  passwd record{};
+  passwd* found = nullptr;
+  if (getpwuid_r(uid, &record, buffer.data(), buffer.size(), &found) != 0 || found == nullptr)
+    return user;
+  user.name = found->pw_name;
+  int count = 64;
+  user.groups.resize(static_cast<std::size_t>(count));
+  if (getgrouplist(found->pw_name, gid, user.groups.data(), &count) < 0) {
+    user.groups.resize(static_cast<std::size_t>(count));
+    if (getgrouplist(found->pw_name, gid, user.groups.data(), &count) < 0) count = 0;
+  }
+  user.groups.resize(static_cast<std::size_t>(count));
+  user.groups.push_back(gid);
+  return user;
+}
+
+bool LocalUser::IsIn(const std::string& group) const {
+  const auto id = FindGroup(group);
+  return id && std::find(groups.begin(), groups.end(), id.value()) != groups.end();
+}
+
 namespace {
 
 constexpr std::size_t kRecord = 65536;  // a group's record holds all its members

@@ -1,0 +1,57 @@
+// The sockets of signet-keyd: threads that share one epoll instance. Whoever takes an event owns
+// the connection until it gives it back, answers what it can and calls the token itself: no hop.
+//
+// A thread that does not come back from the token is left behind by the watchdog, which answers for
+// it, takes its connection over and starts another thread in its place.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hsm/keyd/access.h"
+#include "hsm/keyd/connection.h"
+#include "hsm/keyd/survival.h"
+#include "platform/clock.h"
+#include "platform/unix_socket_file.h"
+
+namespace signet::hsm {
+
+struct AgentListener {
+  std::string service;  // whose socket; empty: the common one
+  bool management = false;
+  UnixSocketFile file;
+};
+
+// Start, Stop and Save on one thread.
+class AgentServer {
+ public:
+  // `manager` alone may use the management socket. `survival` keeps descriptors over a crash.
+  AgentServer(AgentBackend& backend, const AgentAccess& access, uid_t manager, AgentLimits limits,
+              Survival& survival);
+  ~AgentServer();
+
+  void Listen(AgentListener listener);
+  Status Start(std::size_t threads);
+  // Takes no more work and waits for what is under way; false when a call into the token hangs.
+  bool Stop(Duration grace);
+
+  struct Figures {
+    std::size_t connections = 0, accepted = 0, refused = 0, timed_out = 0, hung = 0;
+  };
+  Figures Now() const;
+
+  // For a successor of this process, after Stop: sockets and what is known of their clients.
+  void Save(wire::Writer& writer);
+  // In the successor, before Start: listeners (`files` by path) and clients. False when it does not
+  // decode; then the rest is lost.
+  bool Load(wire::Reader& reader);
+  // After a crash: a client's socket, with nothing but what the kernel knows of it.
+  void AdoptClient(int descriptor, std::size_t slot);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace signet::hsm

@@ -1,0 +1,61 @@
+// Two strongSwan daemons in networks of their own, joined by a wire: one with a key behind
+// p11-kit-client.so and the text that Signet gives an administrator, one with plain key files.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "tests/support/served.h"
+
+namespace signet::testing {
+
+class IkePair {
+ public:
+  // The other side: PEM files of its certificate, its key, and the root that it trusts.
+  struct Peer {
+    std::string certificate, key, trust;
+  };
+  // An IKE_SA as the peer sees it.
+  struct Sa {
+    std::string state, remote_id;  // "ESTABLISHED", the subject of the first side's certificate
+    std::string serial;            // of that certificate, as "openssl x509 -serial" prints it
+  };
+
+  // Why it cannot be run here; empty when it can.
+  static std::string WhyNot();
+
+  // The snippet's `inner` stands in a connection with one remote of any identity, its `outer`
+  // beside the connections; a token's module is called "signet".
+  IkePair(const Snippet& snippet, const KeyAccess& access, const Peer& peer);
+  ~IkePair();  // shows the logs when the test has failed
+
+  // Starts both daemons and loads their configuration.
+  void Start();
+  // The first side reads its files and keys anew: swanctl --load-all.
+  void Reload() const;
+  // A new IKE_SA (without children: only the authentication is of interest); nothing when refused.
+  std::optional<Sa> Connect() const;
+  std::string Log() const;
+
+ private:
+  struct Side {
+    std::string name, address, other;
+    std::string connection;  // lines of the connection
+    std::string outer;
+    std::unique_ptr<RunningProgram> daemon;
+  };
+
+  void Write(const Side& side, const std::string& module) const;
+  void Join() const;  // the wire
+  Outcome Control(const Side& side, std::vector<std::string> words) const;
+  void Load(const Side& side) const;
+
+  KeyAccess access_;
+  ScratchFolder folder_;
+  Side token_, peer_;
+  std::string own_serial_;  // of the peer's certificate
+};
+
+}  // namespace signet::testing

@@ -1,0 +1,76 @@
+// Servers of other makers, each the real program of a Debian package with a configuration of its
+// own, that use a key through p11-kit-client.so and the text that Signet gives an administrator.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <string>
+
+#include "tests/support/loopback.h"
+#include "tests/support/running_program.h"
+
+namespace signet::testing {
+
+inline constexpr char kP11KitClient[] = "/usr/lib/x86_64-linux-gnu/pkcs11/p11-kit-client.so";
+
+enum class ServerKind { kNginx, kNginxStream, kApacheEvent, kApachePrefork, kStunnel, kTomcat };
+inline constexpr ServerKind kServerKinds[] = {ServerKind::kNginx,       ServerKind::kNginxStream,
+                                              ServerKind::kApacheEvent, ServerKind::kApachePrefork,
+                                              ServerKind::kStunnel,     ServerKind::kTomcat};
+
+// What an administrator writes into a server's own file, once.
+struct Snippet {
+  // At the top of the file: directives of nginx and Apache, global options of stunnel, the DOCTYPE
+  // of Tomcat's server.xml; for strongSwan what stands beside `connections`.
+  std::string outer = {};
+  // Where one TLS side is described: inside of nginx's `server`, Apache's <VirtualHost>, stunnel's
+  // service section, Tomcat's <SSLHostConfig>, strongSwan's connection.
+  std::string inner;
+};
+
+// The way to the key.
+struct KeyAccess {
+  std::string address;  // P11_KIT_SERVER_ADDRESS, "unix:path=…"
+  std::string module = kP11KitClient;
+};
+
+// What a kind of server is, apart from its configuration.
+struct ServerTraits {
+  const char* name;     // a word, e.g. "nginx"
+  const char* program;  // what must be there
+  const char* worker;   // the user that does the handshakes
+  bool two_keys;        // an RSA and an ECDSA key at one port
+  bool gapless;         // a renewal loses no connection
+};
+const ServerTraits& Traits(ServerKind kind);
+
+// A server on a loopback port. Where the server is a front, something behind it answers requests.
+class ServedServer {
+ public:
+  ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access,
+               std::uint16_t port = FreePort());
+  ~ServedServer();  // shows the end of the log when the test has failed
+
+  // Why this kind cannot be run here; empty when it can.
+  static std::string WhyNot(ServerKind kind);
+
+  void Start();  // until it listens; the test fails when it does not
+  void
+  Reload();    // how it takes up a renewal: a signal, or a new start; does not wait for the effect
+  int Stop();  // the exit code
+  bool Running();
+  std::set<std::string> Users() const;  // whom its processes belong to
+  std::uint16_t port() const { return port_; }
+  std::string Log() const;  // all that the program itself wrote since its last start
+
+ private:
+  const ServerKind kind_;
+  const KeyAccess access_;
+  const std::uint16_t port_;
+  ScratchFolder folder_;
+  AnsweringServer behind_{"HTTP/1.0 200 OK\r\n\r\nhello\n", AnsweringServer::When::kWhenAsked};
+  std::unique_ptr<RunningProgram> program_;
+};
+
+}  // namespace signet::testing

@@ -1,0 +1,117 @@
+// signet-keyd: the owner of the token. signet-keyd --config FILE | signet-keyd --dev DIR
+//
+// SIGTERM ends it. SIGUSR2 replaces it by the program that now lies where it was started from:
+// sockets, their clients and the login go over, and no client notices.
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <boost/json.hpp>
+#include <csignal>
+#include <filesystem>
+#include <iostream>
+
+#include "hsm/keyd/agent.h"
+#include "platform/logging.h"
+#include "platform/process.h"
+#include "platform/secret.h"
+#include "tools/dev_token.h"
+#include "tools/keyd_config.h"
+
+namespace {
+
+using signet::Error;
+using signet::Log;
+using signet::LogLevel;
+
+int Fail(const Error& error) {
+  std::cerr << "signet-keyd: " << error.detail << "\n";
+  if (!error.remedy.empty()) std::cerr << "  remedy: " << error.remedy << "\n";
+  return signet::ExitCode(error.kind);
+}
+
+// Where this program lies, also after another one was put there.
+std::string OwnProgram() {
+  std::error_code ignored;
+  std::string path = std::filesystem::read_symlink("/proc/self/exe", ignored).string();
+  constexpr std::string_view kDeleted = " (deleted)";
+  if (path.ends_with(kDeleted)) path.resize(path.size() - kDeleted.size());
+  return path;
+}
+
+int Serve(const std::string& config_file, const std::string& dev,
+          const std::vector<std::string>& arguments) {
+  const std::string program = OwnProgram();
+  auto files = signet::MakeFileSystem();
+  auto clock = signet::MakeSystemClock();
+  std::string path = config_file;
+  if (!dev.empty()) {
+    path = dev + "/signet.toml";
+    const auto prepared = signet::tools::PrepareDevToken(dev, *files);
+    if (!prepared) return Fail(prepared.error());
+  }
+  auto config = signet::tools::LoadKeydConfig(path, *files);
+  if (!config) return Fail(config.error());
+  signet::InitialiseLogging(config.value().log_level);
+  const std::string socket = config.value().agent.socket;
+  auto agent = signet::hsm::Agent::Start(std::move(config).value().agent, *files, *clock);
+  if (!agent) {
+    signet::ShutDownLogging();
+    return Fail(agent.error());
+  }
+  sd_notify(0, "READY=1");
+  std::cout << boost::json::serialize(boost::json::object{{"ready", true}, {"keys", socket}})
+            << std::endl;
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  for (const int one : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&awaited, one);
+  int signal = 0;
+  sigwait(&awaited, &signal);
+  if (signal == SIGUSR2) {
+    Log(LogLevel::kInfo, "giving the sockets to a successor");
+    sd_notify(0, "RELOADING=1");
+    const Error failed = agent.value()->BecomeSuccessor(program, arguments);
+    // Nothing serves any more: the clients are better off with a process that begins anew.
+    _exit(Fail(failed));
+  }
+  sd_notify(0, "STOPPING=1");
+  const bool stopped = agent.value()->Stop();
+  if (!stopped) {
+    Log(LogLevel::kError, "a call into the token's module hangs; ending without waiting for it");
+    signet::ShutDownLogging();
+    _exit(1);
+  }
+  agent.value().reset();
+  signet::ShutDownLogging();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  signet::ClearDangerousEnvironment();
+  ::signal(SIGPIPE, SIG_IGN);
+  // In every thread, and over the start of a successor: they are waited for in Serve alone.
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (const int one : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&blocked, one);
+  sigprocmask(SIG_BLOCK, &blocked, nullptr);
+  if (auto hardened = signet::HardenProcess(); !hardened) return Fail(hardened.error());
+  signet::InitialiseSecretMemory();
+
+  std::string config, dev;
+  CLI::App app("signet-keyd: owns the token; services use their keys through its sockets");
+  app.set_version_flag("--version", SIGNET_VERSION);
+  auto* config_option = app.add_option("--config", config, "configuration file")
+                            ->default_str("/etc/signet/signet.toml");
+  app.add_option("--dev", dev, "the folder of an appliance for development (signetd --dev)")
+      ->excludes(config_option);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  }
+  if (config.empty()) config = "/etc/signet/signet.toml";
+  if (!dev.empty()) dev = std::filesystem::absolute(dev).lexically_normal().string();
+  return Serve(config, dev, {argv, argv + argc});
+}
