@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "platform/encoding.h"
@@ -28,6 +29,8 @@ FileOwner FolderOwnerOf(const FileOwner& file) {
   if (file.uid && *file.uid != ::geteuid()) folder.mode |= 0001u;
   return folder;
 }
+
+FileOwner ListOwnerOf(const FileOwner& file) { return {std::nullopt, file.gid, file.mode}; }
 
 bool IsPlainName(std::string_view name) {
   return !name.empty() && name.front() != '/' && name.find("..") == std::string_view::npos &&
@@ -69,7 +72,9 @@ bool IsAsWritten(FileSystem& files, const std::string& path, const std::string& 
                  const FileOwner& owner) {
   if (!HasOwner(files, path, FileInfo::Type::kRegular, owner)) return false;
   const auto content = files.Read(path, kMaxFile);
-  return content && Sha256Hex(content.value()) == digest;
+  // What its owner alone may read is the owner's to keep.
+  if (!content) return content.error().origin.value == EACCES;
+  return Sha256Hex(content.value()) == digest;
 }
 
 GenerationWriter::GenerationWriter(FileSystem& files, std::string temporary, std::string folder,
@@ -81,14 +86,17 @@ GenerationWriter::GenerationWriter(FileSystem& files, std::string temporary, std
       owner_(owner) {}
 
 Status GenerationWriter::MakeFolderOf(const std::string& name) {
-  const std::size_t slash = name.rfind('/');
-  if (slash == std::string::npos || !folders_.insert(name.substr(0, slash)).second) return Ok();
-  return files_.MakeDirectory(temporary_ + "/" + name.substr(0, slash), 0700);
+  for (std::size_t at = name.find('/'); at != std::string::npos; at = name.find('/', at + 1)) {
+    if (!folders_.insert(name.substr(0, at)).second) continue;
+    SIGNET_TRY(files_.MakeDirectory(temporary_ + "/" + name.substr(0, at), 0700));
+  }
+  return Ok();
 }
 
-Status GenerationWriter::Put(const std::string& name, std::string_view content) {
+Status GenerationWriter::Put(const std::string& name, std::string_view content,
+                             const FileOwner& owner) {
   written_.push_back(temporary_ + "/" + name);
-  return files_.WriteNew(written_.back(), content, owner_);
+  return files_.WriteNew(written_.back(), content, owner);
 }
 
 Status GenerationWriter::Write(const std::string& name, std::string_view content) {
@@ -96,7 +104,7 @@ Status GenerationWriter::Write(const std::string& name, std::string_view content
   SIGNET_TRY(MakeFolderOf(name));
   if (name.ends_with('/')) return Ok();
   sums_ += Sha256Hex(content) + "  " + name + "\n";
-  return Put(name, content);
+  return Put(name, content, owner_);
 }
 
 Result<std::optional<PublishedStore>> GenerationWriter::Reuse(const std::string& store,
@@ -123,7 +131,7 @@ Result<std::optional<PublishedStore>> GenerationWriter::Reuse(const std::string&
     const std::string from = former_ + "/" + sum.name;
     if (!files_.LinkFile(from, temporary_ + "/" + sum.name)) {
       SIGNET_TRY(const std::string content, files_.Read(from, kMaxFile));
-      SIGNET_TRY(Put(sum.name, content));
+      SIGNET_TRY(Put(sum.name, content, owner_));
     }
     sums_ += sum.digest + "  " + sum.name + "\n";
   }
@@ -133,8 +141,9 @@ Result<std::optional<PublishedStore>> GenerationWriter::Reuse(const std::string&
 Status GenerationWriter::Finish(GenerationRecord& record) {
   record.folders.assign(folders_.begin(), folders_.end());
   record.sums = Sha256Hex(sums_);
-  SIGNET_TRY(Put(kSumsFile, sums_));
-  SIGNET_TRY(Put(kRecordFile, json::serialize(ToJson(record)) + "\n"));
+  const FileOwner own = ListOwnerOf(owner_);
+  SIGNET_TRY(Put(kSumsFile, sums_, own));
+  SIGNET_TRY(Put(kRecordFile, json::serialize(ToJson(record)) + "\n", own));
   const FileOwner folder_owner = FolderOwnerOf(owner_);
   for (const std::string& folder : folders_) {
     SIGNET_TRY(files_.SetOwner(temporary_ + "/" + folder, folder_owner));

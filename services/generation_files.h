@@ -19,6 +19,8 @@ inline constexpr char kRecordFile[] = "generation.json";
 // Of the folders around files of this owner: the daemon's own, for those to pass who may read the
 // files; an owner who is in no such group may pass, too.
 FileOwner FolderOwnerOf(const FileOwner& file);
+// Of list and record, which stay the daemon's own, too: it must be able to read them again.
+FileOwner ListOwnerOf(const FileOwner& file);
 
 struct FileSum {
   std::string digest, name;
@@ -51,7 +53,7 @@ class GenerationWriter final : public GenerationSink {
   Status Finish(GenerationRecord& record);
 
  private:
-  Status Put(const std::string& name, std::string_view content);
+  Status Put(const std::string& name, std::string_view content, const FileOwner& owner);
   Status MakeFolderOf(const std::string& name);
   Status Sync();
 

@@ -153,7 +153,8 @@ bool GenerationFolder::IsIntact(const Generation& generation, const FileOwner& o
       return false;
   }
   const auto sums = ReadSums(files_, folder);
-  if (!sums || !IsAsWritten(files_, folder + "/" + kSumsFile, generation.record.sums, owner)) {
+  if (!sums ||
+      !IsAsWritten(files_, folder + "/" + kSumsFile, generation.record.sums, ListOwnerOf(owner))) {
     return false;
   }
   return std::all_of(sums.value().begin(), sums.value().end(), [&](const FileSum& sum) {
@@ -241,9 +242,12 @@ Result<bool> GenerationFolder::RemoveGeneration(std::uint64_t number) {
   if (const auto sums = ReadSums(files_, folder)) {
     for (const FileSum& sum : sums.value()) {
       const std::string path = folder + "/" + sum.name;
-      const std::size_t slash = sum.name.rfind('/');
-      if (slash != std::string::npos) folders.insert(sum.name.substr(0, slash));
-      const bool inside = is_folder(path.substr(0, path.rfind('/'))) && !is_folder(path);
+      bool inside = !is_folder(path);
+      for (std::size_t at = sum.name.find('/'); inside && at != std::string::npos;
+           at = sum.name.find('/', at + 1)) {
+        folders.insert(sum.name.substr(0, at));
+        inside = is_folder(folder + "/" + sum.name.substr(0, at));
+      }
       if (!inside) continue;
       SIGNET_TRY(files_.Remove(path));
     }

@@ -109,7 +109,6 @@ Publication::Publication(const keystore::Catalogue& catalogue, const PublishedSe
     Add(text, name, identity.current->certificate);
     for (const std::string& issuer : identity.current->chain) Add(text, "chain", issuer);
     Add(text, "key", identity.current->key.id);
-    Add(text, "label", identity.current->key.label);
     stores_[purpose->trust_store] = digests.Of(snapshot, purpose->trust_store);
   }
   for (const auto& [store, digest] : stores_) Add(text, store, digest);
@@ -211,7 +210,7 @@ Status Publication::WriteIncludes(const keystore::Snapshot& snapshot,
       {"key_uri", uri},
       {"key_reference", reference},
       {"key_id", key.id},
-      {"label", key.label},
+      {"label", purpose.name},  // of the view (key_view.h)
       {"rsa", key.spec.starts_with("rsa:") ? "yes" : ""},
       {"ec", key.spec.starts_with("ec:") ? "yes" : ""},
       {"trust_pem", trust.pem ? store + ".pem" : ""},

@@ -1,8 +1,8 @@
 #include "services/publisher.h"
 
-#include "platform/users.h"
 #include "platform/encoding.h"
 #include "platform/logging.h"
+#include "platform/users.h"
 #include "services/generation_folder.h"
 #include "services/publication.h"
 

@@ -71,7 +71,7 @@ struct PublishWorld {
     record.current->certificate = Keep(chain.front());
     for (std::size_t i = 1; i < chain.size(); ++i) record.current->chain.push_back(Keep(chain[i]));
     record.current->key.id = key_id;
-    record.current->key.label = purpose + "-" + key_id;
+    record.current->key.label = purpose + "-" + key_id;  // on the token
     record.current->key.spec = purpose.ends_with("-ECDSA") ? "ec:P-256" : "rsa:2048";
     if (!previous_key.empty()) {
       record.previous = record.current;

@@ -150,11 +150,12 @@ TEST_F(PublisherTest, EveryKindOfServerFindsItsFiles) {
     services.push_back(Service(kind, kind));
   ASSERT_TRUE(Start(services)->PublishNow());
   EXPECT_THAT(Read("apache/tomcat.conf", "apache"), HasSubstr("\"pkcs11:token=signet;id=%a1%b2;"));
-  EXPECT_THAT(Read("stunnel/tomcat.conf", "stunnel"), HasSubstr("\nkey = pkcs11:token=signet;id="));
+  EXPECT_THAT(Read("stunnel/tomcat/pair.conf", "stunnel"),
+              HasSubstr("\nkey = pkcs11:token=signet;id="));
   EXPECT_THAT(Read("tomcat/tomcat.xml", "tomcat"),
               HasSubstr("<Certificate type=\"RSA\" certificateKeystoreType=\"PKCS11\""));
   EXPECT_THAT(Read("tomcat/tomcat_ECDSA.xml", "tomcat"),
-              HasSubstr("certificateKeyAlias=\"tomcat-ECDSA-c3d4\""));
+              HasSubstr("certificateKeyAlias=\"tomcat-ECDSA\""));
   const std::string charon = Read("strongswan/tomcat.conf", "strongswan");
   EXPECT_EQ(Count(charon, "cacert = "), 3u);
   EXPECT_THAT(charon, HasSubstr("handle = a1b2\n"));

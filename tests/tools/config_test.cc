@@ -60,7 +60,7 @@ TEST_F(ConfigTest, AServiceHasDefaultsForAllButItsUserAndPurposes) {
   EXPECT_EQ(service.owner, "");
   EXPECT_EQ(service.file_group, "");
   EXPECT_EQ(service.file_mode, 0640u);
-  EXPECT_EQ(Load("").value().key_socket, "/run/signet/keys.sock");
+  EXPECT_EQ(Load("").value().keyd.agent.socket, "/run/signet-keyd/keys.sock");
 }
 
 TEST_F(ConfigTest, EverythingOfAServiceCanBeSaid) {
@@ -76,7 +76,7 @@ TEST_F(ConfigTest, EverythingOfAServiceCanBeSaid) {
   EXPECT_EQ(service.file_group, "adm");
   EXPECT_EQ(service.file_mode, 0444u);
   EXPECT_EQ(One(Web("publish = \"/srv/../srv/keys/\"\n")).folder, "/srv/keys");
-  EXPECT_EQ(Load("[keyd]\nsocket = \"k.sock\"\n").value().key_socket, folder_ / "k.sock");
+  EXPECT_EQ(Load("[keyd]\nsocket = \"k.sock\"\n").value().keyd.agent.socket, folder_ / "k.sock");
 }
 
 TEST_F(ConfigTest, AServiceOfTheCatalogueHasItsPurposes) {
