@@ -1,5 +1,5 @@
 // Real servers with what Signet publishes and says: the administrator's lines of 'signet service
-// snippet', the files of the generation folder, a key that stays with signet-keyd. SPEC A3, S3.
+// snippet', the files of the generation folder, a key that stays with signet-keyd. SPEC A3.
 #include <gtest/gtest.h>
 
 #include <filesystem>
@@ -37,11 +37,11 @@ class Serving {
     std::filesystem::create_directory(appliance.Spare("door"));
     std::filesystem::permissions(appliance.Spare("door"), std::filesystem::perms(0755));
     appliance.EditConfig("[outgoing]", "[service.web]\nserver = \"" + server + "\"\nuser = \"" +
-                                           user + "\"\npurposes = [\"tomcat\", \"tomcat-ECDSA\", "
-                                                  "\"ipsec\"]\nsocket = \"" +
-                                           appliance.Spare("door/keys.sock") +
-                                           "\"\npublish = \"" + appliance.Spare("door/web") +
-                                           "\"\n[outgoing]");
+                                           user +
+                                           "\"\npurposes = [\"tomcat\", \"tomcat-ECDSA\", "
+                                           "\"ipsec\"]\nsocket = \"" +
+                                           appliance.Spare("door/keys.sock") + "\"\npublish = \"" +
+                                           appliance.Spare("door/web") + "\"\n[outgoing]");
     appliance.StartAndWait();
   }
   Snippet SnippetOf(const std::string& name, const std::string& purpose) const {
@@ -50,8 +50,7 @@ class Serving {
     return {answer.at("outer").as_string().c_str(), answer.at("inner").as_string().c_str()};
   }
   KeyAccess Access(const std::string& purpose) const {
-    const json::value answer =
-        appliance.CliJson({"key", "agent-env", purpose, "--service", "web"});
+    const json::value answer = appliance.CliJson({"key", "agent-env", purpose, "--service", "web"});
     return {answer.at("address").as_string().c_str(), answer.at("module").as_string().c_str()};
   }
   // As "openssl x509 -serial" prints it.
@@ -139,12 +138,11 @@ TEST_P(PublishedTrustTest, AServerTrustsTheClientsOfTheTrustStore) {
   // Whether a request is answered with a page; nginx answers strangers, too, but with 400.
   const auto is_served = [&](const std::string& client) {
     const std::string port = "127.0.0.1:" + std::to_string(server.port());
-    const std::string answer =
-        RunProgram({"openssl", "s_client", "-quiet", "-tls1_2", "-connect", port, "-cert",
-                    folder / client, "-cert_chain", folder / client, "-key",
-                    folder / (client + ".key")},
-                   {"GET / HTTP/1.0\r\n\r\n", "", {}})
-            .out;
+    const std::string answer = RunProgram({"openssl", "s_client", "-quiet", "-tls1_2", "-connect",
+                                           port, "-cert", folder / client, "-cert_chain",
+                                           folder / client, "-key", folder / (client + ".key")},
+                                          {"GET / HTTP/1.0\r\n\r\n", "", {}})
+                                   .out;
     return answer.starts_with("HTTP/1.") && answer.find(" 400 ") == std::string::npos;
   };
   EXPECT_TRUE(Eventually([&] { return is_served("known"); }, Seconds(10)));

@@ -1,4 +1,4 @@
-// What servers find in their folders, read by the programs that it is for. SPEC A3, C7.
+// What servers find in their folders, read by the programs that it is for. SPEC A3.
 #include "services/publisher.h"
 
 #include <gmock/gmock.h>
