@@ -89,7 +89,7 @@ Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
   answer.address = KeyAddress(socket);
   answer.module = options.module;
   answer.uri = KeyUri(options.token_uri, current->key.id);
-  answer.label = current->key.label;
+  answer.label = purpose->name;
   answer.environment = {{"P11_KIT_SERVER_ADDRESS", answer.address},
                         {"PKCS11_MODULE_PATH", answer.module}};
   return answer;
@@ -136,6 +136,10 @@ Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) co
       {"module", publisher_.options().module},
       {"node", node_},
   };
+  SIGNET_TRY(snippet.outer, RenderTemplate(server->outer, values));
+  SIGNET_TRY(snippet.inner, RenderTemplate(server->inner, values));
+  values.texts["outer"] = snippet.outer;
+  values.texts["inner"] = snippet.inner;
   SIGNET_TRY(snippet.text, RenderTemplate(server->snippet, values));
   return snippet;
 }
