@@ -353,7 +353,7 @@ struct AgentEnv {
   std::string address;      // of the key socket, as p11-kit has it
   std::string module;       // the PKCS#11 module to load
   std::string uri;          // RFC 7512, of the purpose's current key
-  std::string label;        // its CKA_LABEL
+  std::string label;        // its CKA_LABEL, as the key socket shows it
   json::value environment;  // variable: value
 };
 BOOST_DESCRIBE_STRUCT(AgentEnv, (), (purpose, address, module, uri, label, environment))
@@ -367,9 +367,11 @@ BOOST_DESCRIBE_STRUCT(SnippetRequest, (), (server, purpose, service))
 struct Snippet {
   std::string server, purpose, service;
   std::string folder;  // the link that leads to the current generation
-  std::string text;    // what the administrator writes once
+  std::string outer;   // at the top of the server's file
+  std::string inner;   // where one TLS side is described: a server block, a virtual host, …
+  std::string text;    // all that the administrator writes once, those two among it
 };
-BOOST_DESCRIBE_STRUCT(Snippet, (), (server, purpose, service, folder, text))
+BOOST_DESCRIBE_STRUCT(Snippet, (), (server, purpose, service, folder, outer, inner, text))
 
 // ---- audit
 // -------------------------------------------------------------------------------------------------------------------

@@ -38,8 +38,8 @@ MetricFamily One(std::string name, std::string help, MetricType type, double val
 }
 
 void AddUse(const hsm::UseReport& use, std::vector<MetricFamily>& families) {
-  MetricFamily signatures = Family(
-      "signet_signatures_total", "Signatures that clients were given.", MetricType::Counter);
+  MetricFamily signatures =
+      Family("signet_signatures_total", "Signatures that clients were given.", MetricType::Counter);
   std::int64_t given = 0;
   for (const hsm::UseRow& row : use.rows) {
     given += row.count;
@@ -59,21 +59,20 @@ void AddUse(const hsm::UseReport& use, std::vector<MetricFamily>& families) {
                          "Signatures that were refused after verification, or that nobody waited "
                          "for any more.",
                          MetricType::Counter, static_cast<double>(use.undelivered)));
-  families.push_back(
-      One("signet_signatures_unaccounted",
-          "Signatures that the token made and that are nobody's: must be 0, but for those under way.",
-          MetricType::Gauge,
-          static_cast<double>(use.made - use.proofs - use.undelivered - given)));
+  families.push_back(One(
+      "signet_signatures_unaccounted",
+      "Signatures that the token made and that are nobody's: must be 0, but for those under way.",
+      MetricType::Gauge, static_cast<double>(use.made - use.proofs - use.undelivered - given)));
 }
 
 }  // namespace
 
 std::string MetricsText(const hsm::TokenInfo& token, const Result<hsm::UseReport>& use) {
   std::vector<MetricFamily> families;
-  families.push_back(One("signet_keyd_up", "Whether signet-keyd answers.", MetricType::Gauge,
-                         use ? 1 : 0));
-  MetricFamily state = Family("signet_token_state", "1 for the state that the token is in.",
-                              MetricType::Gauge);
+  families.push_back(
+      One("signet_keyd_up", "Whether signet-keyd answers.", MetricType::Gauge, use ? 1 : 0));
+  MetricFamily state =
+      Family("signet_token_state", "1 for the state that the token is in.", MetricType::Gauge);
   for (const auto one : {hsm::TokenState::kUnprovisioned, hsm::TokenState::kLocked,
                          hsm::TokenState::kOperational, hsm::TokenState::kFailed}) {
     Add(state, token.state == one ? 1 : 0, {{"state", std::string(TokenStateName(one))}});

@@ -11,10 +11,10 @@ struct PublishedService {
   std::string name;         // of its table in the configuration; for people
   std::string user, group;  // of its workers; one may be empty
   std::vector<std::string> purposes;
-  std::string server;  // the kind whose include files are rendered (servers.h); empty: none
-  std::string socket;  // a key socket of its own; empty: the common one
-  std::string folder;  // absolute; of characters that need no quotes anywhere
-  std::string owner;   // of the files; empty: the daemon's user
+  std::string server;         // the kind whose include files are rendered (servers.h); empty: none
+  std::string socket;         // a key socket of its own; empty: the common one
+  std::string folder;         // absolute; of characters that need no quotes anywhere
+  std::string owner;          // of the files; empty: the daemon's user
   std::string file_group;     // of files and folders; empty: `group`, or the first one of `user`
   unsigned file_mode = 0640;  // of the files; of the folders it follows
 };

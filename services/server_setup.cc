@@ -60,8 +60,7 @@ Result<const PublishedService*> ServerSetup::FindService(const std::string& name
 
 Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
                                             const api::AgentEnvRequest& request) const {
-  SIGNET_TRY(const keystore::Purpose* purpose,
-             keystore::FindPurpose(catalogue_, request.purpose));
+  SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, request.purpose));
   if (context.role == Role::kService && !Has(context.purposes, purpose->name)) {
     return MakeError(Kind::kDenied, "PURPOSE_DENIED",
                      context.actor + " may not use the key of " + purpose->name,
@@ -90,7 +89,7 @@ Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
   answer.address = KeyAddress(socket);
   answer.module = options.module;
   answer.uri = KeyUri(options.token_uri, current->key.id);
-  answer.label = current->key.label;
+  answer.label = purpose->name;
   answer.environment = {{"P11_KIT_SERVER_ADDRESS", answer.address},
                         {"PKCS11_MODULE_PATH", answer.module}};
   return answer;
@@ -98,8 +97,7 @@ Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
 
 Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) const {
   SIGNET_TRY(const Server* server, FindServer(request.server));
-  SIGNET_TRY(const keystore::Purpose* purpose,
-             keystore::FindPurpose(catalogue_, request.purpose));
+  SIGNET_TRY(const keystore::Purpose* purpose, keystore::FindPurpose(catalogue_, request.purpose));
   const PublishedService* found = nullptr;
   const PublishedService* of_kind = nullptr;
   if (request.service) {
@@ -138,6 +136,10 @@ Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) co
       {"module", publisher_.options().module},
       {"node", node_},
   };
+  SIGNET_TRY(snippet.outer, RenderTemplate(server->outer, values));
+  SIGNET_TRY(snippet.inner, RenderTemplate(server->inner, values));
+  values.texts["outer"] = snippet.outer;
+  values.texts["inner"] = snippet.inner;
   SIGNET_TRY(snippet.text, RenderTemplate(server->snippet, values));
   return snippet;
 }

@@ -23,7 +23,9 @@ struct Server {
   std::string title;   // for people
   std::string kind;    // the `server` of the [service] that it needs; of a front another one's name
   std::string worker;  // whose workers use the key on Debian, for examples
-  std::string snippet;            // template
+  // Templates of what is written once: at the top of the server's file, where one TLS side is
+  // described, and all of it.
+  std::string outer, inner, snippet;
   std::vector<ServerFile> files;  // of a kind; a front has those of its kind
 };
 
@@ -45,9 +47,9 @@ class ServerTable {
 // kNotFound SERVER_UNKNOWN; the remedy lists what there is, and says what may have been meant.
 Result<const Server*> FindServer(const std::string& name);
 
-// Mustache: {{{name}}} is the value, {{name}} the value with the escapes of XML, {{#name}}…{{/name}}
-// is left out where the value is empty, and is there once for each element of a list. kInternal for
-// a name that has no value.
+// Mustache: {{{name}}} is the value, {{name}} the value with the escapes of XML,
+// {{#name}}…{{/name}} is left out where the value is empty, and is there once for each element of a
+// list. kInternal for a name that has no value.
 struct TemplateValues {
   using Texts = std::map<std::string, std::string>;
   Texts texts;

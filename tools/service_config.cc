@@ -39,8 +39,8 @@ std::string PlainPath(TomlTable& table, std::string_view key, const std::filesys
 
 std::string Account(TomlTable& table, std::string_view key) {
   std::string name = table.String(key, "");
-  const bool plain = name.size() <= 64 && std::all_of(name.begin(), name.end(), IsPlain) &&
-                     !name.starts_with('-');
+  const bool plain =
+      name.size() <= 64 && std::all_of(name.begin(), name.end(), IsPlain) && !name.starts_with('-');
   if (!plain) table.Fail(key, "must be the name of a user or group, of A-Z a-z 0-9 . _ -");
   return name;
 }
@@ -65,8 +65,9 @@ unsigned FileMode(TomlTable& table) {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
   const bool octal = problem == std::errc() && end == text.data() + text.size();
   if (!octal || (mode & ~0644u) != 0 || (mode & 0400u) == 0) {
-    table.Fail("mode", "must be an octal text of the bits 0644, the owner's reading among them: "
-                       "\"0640\", \"0644\", \"0440\"");
+    table.Fail("mode",
+               "must be an octal text of the bits 0644, the owner's reading among them: "
+               "\"0640\", \"0644\", \"0440\"");
   }
   return mode;
 }
@@ -90,8 +91,10 @@ std::vector<std::string> Purposes(TomlTable& table, const std::string& service,
   if (purposes.empty()) {
     std::vector<std::string> known;
     for (const keystore::Service& row : catalogue.services) known.push_back(row.name);
-    table.Fail("purposes", "is missing; only a service to which the catalogue gives purposes may "
-                           "leave it out. " + Suggestion(service, known));
+    table.Fail("purposes",
+               "is missing; only a service to which the catalogue gives purposes may "
+               "leave it out. " +
+                   Suggestion(service, known));
   }
   return purposes;
 }

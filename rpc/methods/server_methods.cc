@@ -14,8 +14,8 @@ void AddServerMethods(MethodTable& table, services::ServerSetup& servers) {
         return AtOnce(servers.AgentEnv(call.context, request));
       }));
   table.Add(MakeMethod<api::SnippetRequest, api::Snippet>(
-      {"service.snippet",
-       "The part of a server's configuration that an administrator writes once.", Access::kRead},
+      {"service.snippet", "The part of a server's configuration that an administrator writes once.",
+       Access::kRead},
       [&servers](Call, api::SnippetRequest request) { return AtOnce(servers.Snippet(request)); }));
 }
 

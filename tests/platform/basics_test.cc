@@ -10,11 +10,11 @@
 #include <cerrno>
 #include <cstdlib>
 
-#include "platform/users.h"
 #include "platform/encoding.h"
 #include "platform/error.h"
 #include "platform/process.h"
 #include "platform/secret.h"
+#include "platform/users.h"
 
 namespace signet {
 namespace {
