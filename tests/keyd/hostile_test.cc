@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -221,6 +222,8 @@ TEST_F(Hostile, ClientsThatKeepOthersWaitingAreClosed) {
     }
   });
   std::thread flood([&] {
+    const timeval for_ever{};
+    ::setsockopt(deaf.fd(), SOL_SOCKET, SO_SNDTIMEO, &for_ever, sizeof for_ever);
     const std::string frame = FrameOf(Call::kGetInfo, "", "");
     std::string many;
     for (int i = 0; i < 1000; ++i) many += frame;
