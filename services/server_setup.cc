@@ -4,6 +4,7 @@
 
 #include "platform/encoding.h"
 #include "platform/suggestion.h"
+#include "platform/users.h"
 #include "services/key_uri.h"
 #include "services/servers.h"
 
@@ -16,6 +17,15 @@ bool Has(const std::vector<std::string>& list, const std::string& name) {
 
 const std::string& SocketOf(const PublishedService& service, const PublishOptions& options) {
   return service.socket.empty() ? options.socket : service.socket;
+}
+
+// The group that a server's processes must have to read what is published for them (publisher.cc).
+std::string GroupOf(const PublishedService& service) {
+  if (!service.group.empty()) return service.group;
+  if (!service.file_group.empty()) return service.file_group;
+  // The user may come with the server's package; Debian's have a group of their own name.
+  const std::string first = FirstGroupOf(service.user);
+  return first.empty() ? service.user : first;
 }
 
 // A percent sign begins a specifier in a unit's file (systemd.unit(5)).
@@ -128,7 +138,7 @@ Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) co
       {"store", purpose->trust_store},
       {"service", found->name},
       {"user", found->user},
-      {"group", found->group},
+      {"group", GroupOf(*found)},
       {"current", snippet.folder},
       {"socket", socket},
       {"address", address},

@@ -141,18 +141,24 @@ std::unique_ptr<ServedServer> ServedWorld::Server(const ServedRow& row,
   return std::make_unique<ServedServer>(row.kind, printed, access);
 }
 
+std::string ServedWorld::Serial(const std::string& purpose) const {
+  std::string serial;
+  for (const char c : Text(appliance_.CliJson({"certificate", "show", purpose}).at("serial"))) {
+    if (c != ':') serial += static_cast<char>(std::toupper(c));
+  }
+  return serial.size() % 2 == 0 ? serial : "0" + serial;  // whole octets, as openssl has it
+}
+
 ShownIdentity ServedWorld::Shown(const std::string& purpose) const {
   ShownIdentity identity;
-  const json::value shown = appliance_.CliJson({"certificate", "show", purpose});
+  identity.serial = Serial(purpose);
   const Outcome chain = appliance_.Cli({"certificate", "download", purpose, "--format", "chain"});
   for (const std::string& pem : CertificatesIn(chain.out))
     identity.chain.push_back(Fingerprint(pem));
+  const json::value shown = appliance_.CliJson({"certificate", "show", purpose});
   EXPECT_EQ(identity.chain.at(0), Text(shown.at("fingerprint")));
   // A root is not served.
   if (identity.chain.size() > 1) identity.chain.pop_back();
-  for (const char c : Text(shown.at("serial"))) {
-    if (c != ':') identity.serial += static_cast<char>(std::toupper(c));
-  }
   return identity;
 }
 

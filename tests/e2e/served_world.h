@@ -20,15 +20,18 @@ struct ServedRow {
   const char* service;  // of signet.toml
   const char* rsa;      // purposes
   const char* ec;
+  // As whom it came to the key socket: most workers come as themselves, but stunnel comes before it
+  // gives up root's rights, and never again.
+  const char* client;
 };
 inline void PrintTo(const ServedRow& row, std::ostream* out) { *out << row.server; }
 inline constexpr ServedRow kServedRows[] = {
-    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA"},
-    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA"},
-    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA"},
-    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA"},
-    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA"},
-    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA"},
+    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
+    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
+    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
+    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
+    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA", "root"},
+    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA", "nobody"},
 };
 
 // A purpose's certificate as the appliance shows it.
@@ -57,6 +60,7 @@ class ServedWorld {
   static std::vector<std::string> Purposes(const ServedRow& row);
 
   ShownIdentity Shown(const std::string& purpose) const;
+  std::string Serial(const std::string& purpose) const;  // of it
   // Renewals by `signet`: a self-signed certificate, or a CSR that the CA signs; a new key each.
   void Generate(const std::string& purpose) const;
   void Sign(const std::string& purpose) const;

@@ -119,6 +119,25 @@ TEST_F(ServerSetupTest, ASnippetIncludesWhatThePublisherWritesAndNamesNoKey) {
   }
 }
 
+// Else it could not read its certificate at a reload, where it is that user already.
+TEST_F(ServerSetupTest, AServerRunsWithTheGroupOfItsFiles) {
+  const auto group = [&](const std::string& user, const std::string& own,
+                         const std::string& of_files) {
+    PublishedService service = Service("front", "stunnel");
+    service.user = user;
+    service.group = own;
+    service.file_group = of_files;
+    Configure({service});
+    const std::string text = Snippet("stunnel").value().text;
+    const std::size_t begin = text.find("setgid = ") + 9;
+    return text.substr(begin, text.find('\n', begin) - begin);
+  };
+  EXPECT_EQ(group("nobody", "", ""), "nogroup");
+  EXPECT_EQ(group("nobody", "", "www-data"), "www-data");
+  EXPECT_EQ(group("", "www-data", ""), "www-data");
+  EXPECT_EQ(group("stunnel-of-tomorrow", "", ""), "stunnel-of-tomorrow");
+}
+
 TEST_F(ServerSetupTest, WithoutAServiceOfThatKindTheLinesToAddAreShown) {
   const auto none = Snippet("apache", "cup");
   ASSERT_FALSE(none);

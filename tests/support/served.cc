@@ -27,17 +27,18 @@ struct Text {
 };
 using Printed = std::vector<PrintedSnippet>;
 
-// "a_ECDSA" of a place "/etc/nginx/conf.d/a_ECDSA.conf".
-std::string StemOf(const std::string& place) {
-  const std::size_t begin = place.rfind('/') + 1;
-  return place.substr(begin, place.rfind(".conf") - begin);
+// The second pair where the comment says that it goes; OTHER stands for its file.
+std::string Paired(const std::string& text, const std::string& other) {
+  std::smatch file;
+  EXPECT_TRUE(std::regex_search(other, file, std::regex("[Ii]nclude \\S*/(\\S+)\\.conf"))) << other;
+  return Replaced(text, "# A second pair beside it[^:]*: (\\S+ \\S+/)OTHER\\.conf",
+                  "$1" + file[1].str() + ".conf");
 }
 
-// The second pair where the comment says that it goes.
-std::string Paired(const std::string& text, const Printed& printed, const std::string& part) {
-  if (printed.size() < 2) return text;
-  return Replaced(text, "# A second pair beside it[^:]*: (\\S+ \\S+/)OTHER\\.conf",
-                  "$1" + StemOf(printed[1].Place(part)) + ".conf");
+// The text below the place, for one pair or for two.
+std::string Side(const Printed& printed, const std::string& place) {
+  const std::string& text = printed[0].Under(place);
+  return printed.size() < 2 ? text : Paired(text, printed[1].Under(place));
 }
 
 // ---- nginx
@@ -48,9 +49,9 @@ Text NginxByHand(const Setting& s, const Snippet& snippet) {
 }
 
 Text NginxPrinted(const Setting& s, const Printed& printed) {
-  const std::string side = Paired(printed[0].Under("/conf.d/"), printed, "/conf.d/");
-  return {printed[0].Under("nginx.conf, at the top"),
-          Replaced(side, "listen 443 ssl", "listen 127.0.0.1:" + s.port + " ssl")};
+  return {
+      printed[0].Under("nginx.conf, at the top"),
+      Replaced(Side(printed, "/conf.d/"), "listen 443 ssl", "listen 127.0.0.1:" + s.port + " ssl")};
 }
 
 Text NginxStreamByHand(const Setting& s, const Snippet& snippet) {
@@ -60,7 +61,7 @@ Text NginxStreamByHand(const Setting& s, const Snippet& snippet) {
 }
 
 Text NginxStreamPrinted(const Setting& s, const Printed& printed) {
-  const std::string side = Replaced(printed[0].Under("nginx.conf, beside http"), "listen \\d+ ssl",
+  const std::string side = Replaced(Side(printed, "nginx.conf, beside http"), "listen \\d+ ssl",
                                     "listen 127.0.0.1:" + s.port + " ssl");
   return {printed[0].Under("nginx.conf, at the top"),
           Replaced(side, "proxy_pass 127.0.0.1:\\d+", "proxy_pass 127.0.0.1:" + s.behind)};
@@ -92,8 +93,7 @@ Text ApacheByHand(const Setting& s, const Snippet& snippet) {
 }
 
 Text ApachePrinted(const Setting& s, const Printed& printed) {
-  const std::string place = "/sites-available/";
-  return {"", Replaced(Paired(printed[0].Under(place), printed, place), "VirtualHost \\*:443",
+  return {"", Replaced(Side(printed, "/sites-available/"), "VirtualHost \\*:443",
                        "VirtualHost 127.0.0.1:" + s.port)};
 }
 
@@ -105,7 +105,7 @@ void WriteApache(const Setting& s, const Text& text, const std::string& mpm) {
       s / "httpd.conf",
       modules + "ServerRoot " + s.folder + "\nServerName localhost\nPidFile " + s / "pid" +
           "\nDefaultRuntimeDir " + s.folder + "\nMutex file:" + s.folder +
-          " default\nUser www-data\nGroup www-data\nErrorLog /dev/stderr\nLogLevel notice\n" +
+          " default\nUser www-data\nGroup www-data\nErrorLog /dev/stderr\nLogLevel notice ssl:info\n" +
           "DocumentRoot " + s / "empty" + "\nListen 127.0.0.1:" + s.port + "\n" + text.top + "\n" +
           text.side);
 }
@@ -120,19 +120,10 @@ Text StunnelByHand(const Setting& s, const Snippet& snippet) {
               snippet.inner + "\n"};
 }
 
-// The section lies in a folder beside the file, with a link to what Signet renders.
 Text StunnelPrinted(const Setting& s, const Printed& printed) {
-  const PrintedSnippet& snippet = printed[0];
-  const std::string parts = snippet.Place(".d/10-");
-  const std::string stem =
-      parts.substr(parts.rfind("/10-") + 4, parts.rfind(".conf") - parts.rfind("/10-") - 4);
-  std::filesystem::create_directory(s / (stem + ".d"));
-  const std::string section =
-      Replaced(snippet.Under(".d/10-"), "0\\.0\\.0\\.0:8443", "127.0.0.1:" + s.port);
-  WriteWhole(s / (stem + ".d/10-" + stem + ".conf"),
-             Replaced(section, "127\\.0\\.0\\.1:8080", "127.0.0.1:" + s.behind));
-  MustRun({"sh", "-c", Replaced(snippet.Place("ln -s"), "/etc/stunnel", s.folder)});
-  return {Replaced(snippet.Under("/etc/stunnel/" + stem + ".conf"), "/etc/stunnel", s.folder), ""};
+  const std::string text =
+      Replaced(printed[0].Under("/etc/stunnel/"), "0\\.0\\.0\\.0:8443", "127.0.0.1:" + s.port);
+  return {Replaced(text, "127\\.0\\.0\\.1:8080", "127.0.0.1:" + s.behind), ""};
 }
 
 void WriteStunnel(const Setting& s, const Text& text) {
