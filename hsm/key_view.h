@@ -10,6 +10,8 @@
 
 namespace signet::hsm {
 
+inline constexpr char kPreviousKey[] = "-previous";
+
 struct ViewKey {
   std::string purpose;                // "tomcat"
   std::vector<std::string> services;  // of the catalogue, that use the purpose

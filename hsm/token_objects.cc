@@ -131,10 +131,14 @@ Result<std::vector<TokenObjects::Number>> TokenObjects::Find(const std::vector<A
     numbers.clear();
     for (const CK_OBJECT_HANDLE handle : found) {
       auto object_class = ReadNumber(session, handle, CKA_CLASS);
-      // Keys are all that there is to manage; what was destroyed since is not found.
-      if (!object_class ||
-          (object_class.value() != CKO_PRIVATE_KEY && object_class.value() != CKO_PUBLIC_KEY &&
-           object_class.value() != CKO_SECRET_KEY)) {
+      if (!object_class) {
+        if (StalenessOf(CkCode(object_class.error())) == Staleness::kHandle)
+          continue;  // gone since
+        return std::move(object_class).error();
+      }
+      // Keys are all that there is to manage.
+      if (object_class.value() != CKO_PRIVATE_KEY && object_class.value() != CKO_PUBLIC_KEY &&
+          object_class.value() != CKO_SECRET_KEY) {
         continue;
       }
       const Number number = Remember(handle, object_class.value());

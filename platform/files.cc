@@ -9,16 +9,12 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
-#include <filesystem>
 #include <utility>
 
 #include "platform/encoding.h"
 
 namespace signet {
 namespace {
-
-constexpr std::size_t kSyncedOneByOne = 64;  // files of a tree; more: the whole file system
-constexpr int kDeepestTree = 16;             // folders
 
 class Descriptor {
  public:
@@ -113,41 +109,6 @@ Status GiveTo(int fd, const FileOwner& owner, const std::string& path) {
     return ErrnoError(errno, "cannot set the mode of", path);
   }
   return Ok();
-}
-
-// Syncs the files below an open folder, and it after them.
-Status SyncBelow(int folder, const std::string& path, int depth) {
-  if (depth == 0) return ErrnoError(ELOOP, "too many folders below", path);
-  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::fdopendir(::dup(folder)), &::closedir);
-  if (!entries) return ErrnoError(errno, "cannot read the directory", path);
-  while (const dirent* entry = ::readdir(entries.get())) {
-    const std::string name = entry->d_name, inside = path + "/" + name;
-    struct stat info {};
-    if (name == "." || name == "..") continue;
-    if (::fstatat(folder, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) != 0)
-      return ErrnoError(errno, "cannot inspect", inside);
-    if (!S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) continue;
-    const Descriptor inner(
-        ::openat(folder, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!inner.ok()) return ErrnoError(errno, "cannot open", inside);
-    if (S_ISDIR(info.st_mode)) {
-      SIGNET_TRY(SyncBelow(inner.get(), inside, depth - 1));
-    } else if (::fsync(inner.get()) != 0) {
-      return ErrnoError(errno, "cannot sync", inside);
-    }
-  }
-  if (::fsync(folder) != 0) return ErrnoError(errno, "cannot sync", path);
-  return Ok();
-}
-
-bool HasManyFiles(const std::string& path) {
-  std::error_code problem;
-  std::size_t count = 0;
-  for (std::filesystem::recursive_directory_iterator at(path, problem), end;
-       !problem && at != end && count <= kSyncedOneByOne; at.increment(problem)) {
-    ++count;
-  }
-  return count > kSyncedOneByOne;
 }
 
 class PosixFileSystem final : public FileSystem {
@@ -309,11 +270,16 @@ class PosixFileSystem final : public FileSystem {
     return ErrnoError(errno, "cannot rename to", to);
   }
 
-  Status SyncTree(const std::string& path) override {
-    const Descriptor folder(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!folder.ok()) return ErrnoError(errno, "cannot open the directory", path);
-    if (!HasManyFiles(path)) return SyncBelow(folder.get(), path, kDeepestTree);
-    if (::syncfs(folder.get()) != 0) return ErrnoError(errno, "cannot sync", path);
+  Status LinkFile(const std::string& from, const std::string& to) override {
+    if (::linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) == 0) return Ok();
+    return ErrnoError(errno, "cannot make another name of", from);
+  }
+
+  Status SyncAll(const std::string& folder) override {
+    const Descriptor opened(
+        ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!opened.ok()) return ErrnoError(errno, "cannot open the directory", folder);
+    if (::syncfs(opened.get()) != 0) return ErrnoError(errno, "cannot sync", folder);
     return Ok();
   }
 };

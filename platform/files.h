@@ -58,7 +58,7 @@ class FileSystem {
   // For folders that are made beside the old one and put in its place when they are whole. Nothing
   // here follows a symbolic link at the end of a path.
   // A file that is not there yet. Owner and mode are set when its content is in it; it is not
-  // synced (SyncTree does that). kDenied OWNER_REFUSED when the process may not give files away.
+  // synced. kDenied OWNER_REFUSED when the process may not give files away.
   virtual Status WriteNew(const std::string& path, std::string_view content,
                           const FileOwner& owner) = 0;
   // Of a folder.
@@ -68,9 +68,11 @@ class FileSystem {
   virtual Result<std::string> ReadLink(const std::string& path) = 0;
   // rename(2): replaces a file or link; a folder only when it is empty.
   virtual Status Rename(const std::string& from, const std::string& to) = 0;
-  // A folder and everything below it is on the disk. For many files the whole file system is
-  // synced at once, which takes less time than one after the other.
-  virtual Status SyncTree(const std::string& path) = 0;
+  // A second name of a regular file (a hard link) that is not there yet.
+  virtual Status LinkFile(const std::string& from, const std::string& to) = 0;
+  // All of the file system on which the folder lies is on the disk (syncfs): for many files less
+  // work than one after the other.
+  virtual Status SyncAll(const std::string& folder) = 0;
 };
 
 std::unique_ptr<FileSystem> MakeFileSystem();

@@ -61,4 +61,14 @@ Result<std::uint32_t> FindGroup(const std::string& name) {
                    "Make the group, or name another in the configuration.");
 }
 
+std::string FirstGroupOf(const std::string& user) {
+  const auto account = FindUser(user);
+  if (!account) return {};
+  std::vector<char> buffer(kRecord);
+  group record{};
+  group* found = nullptr;
+  getgrgid_r(account.value().gid, &record, buffer.data(), buffer.size(), &found);
+  return found == nullptr ? std::string() : found->gr_name;
+}
+
 }  // namespace signet

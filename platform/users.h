@@ -28,5 +28,7 @@ struct UserAccount {
 // Ask the system's database too. kUsage USER_UNKNOWN, GROUP_UNKNOWN.
 Result<UserAccount> FindUser(const std::string& name);
 Result<std::uint32_t> FindGroup(const std::string& name);
+// The name of a user's first group; empty when either is not known.
+std::string FirstGroupOf(const std::string& user);
 
 }  // namespace signet

@@ -47,7 +47,8 @@ class Caretaker {
       : parts_(parts), leftovers_(std::move(leftovers)) {}
 
   // Goes on until Stop: whenever the token is operational, recovers and makes what is missing;
-  // looks at the token every two seconds, and once a minute tries again what was not published.
+  // looks at the token every two seconds, and once a minute at what is published: what failed is
+  // tried again, what is old is removed.
   boost::asio::awaitable<void> Run();
   void Stop();
 

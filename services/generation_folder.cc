@@ -9,48 +9,16 @@
 
 #include "platform/encoding.h"
 #include "platform/failpoint.h"
-#include "platform/json.h"
+#include "services/generation_files.h"
 
 namespace signet::services {
 
-// What `generation.json` says.
-struct GenerationKey : LenientRecord {
-  std::string purpose, key;
-};
-BOOST_DESCRIBE_STRUCT(GenerationKey, (LenientRecord), (purpose, key))
-struct GenerationGap : LenientRecord {
-  std::string id, text, certificate;
-};
-BOOST_DESCRIBE_STRUCT(GenerationGap, (LenientRecord), (id, text, certificate))
-struct GenerationRecord : LenientRecord {
-  std::string inputs;
-  std::string sums;  // SHA-256 of SHA256SUMS
-  std::vector<GenerationKey> keys;
-  std::vector<std::string> folders;
-  std::vector<GenerationGap> left_out;
-};
-BOOST_DESCRIBE_STRUCT(GenerationRecord, (LenientRecord), (inputs, sums, keys, folders, left_out))
-
 namespace {
 
-constexpr char kSums[] = "SHA256SUMS";
-constexpr char kRecord[] = "generation.json";
 constexpr std::string_view kNew = ".new";  // what is being written: ".7.new", ".current.new"
-constexpr std::size_t kMaxSums = 64u << 20;
-constexpr std::size_t kMaxFile = 1u << 30;
-constexpr std::size_t kDigestDigits = 64;
 constexpr std::size_t kOldKept = 2;
 constexpr int kDeepest = 4;  // folders in each other
 constexpr std::uint32_t kOthersWrite = 0002, kAnyWrite = 0022, kSticky = 01000;
-
-// Traversable for those who may read the files; an owner who is in no such group may pass, too.
-FileOwner FolderOwner(const FileOwner& file) {
-  FileOwner folder{std::nullopt, file.gid, 0700};
-  if ((file.mode & 0040u) != 0) folder.mode |= 0050u;
-  if ((file.mode & 0004u) != 0) folder.mode |= 0005u;
-  if (file.uid && *file.uid != ::geteuid()) folder.mode |= 0001u;
-  return folder;
-}
 
 Error Unsafe(const std::string& path, const std::string& problem) {
   return MakeError(Kind::kRefused, "PUBLISH_FOLDER_UNSAFE", "'" + EscapeLine(path) + "' " + problem,
@@ -73,33 +41,6 @@ std::optional<std::uint64_t> NumberOfLink(std::string_view target) {
   constexpr std::string_view kFolder = "generations/";
   if (!target.starts_with(kFolder)) return std::nullopt;
   return NumberOf(target.substr(kFolder.size()));
-}
-
-// Stays inside: names are read back from files, too.
-bool IsPlainName(std::string_view name) {
-  return !name.empty() && name.front() != '/' && name.find("..") == std::string_view::npos &&
-         EscapeLine(name) == name;
-}
-
-struct Sum {
-  std::string digest, name;
-};
-std::vector<Sum> ReadSums(std::string_view text) {
-  std::vector<Sum> sums;
-  while (!text.empty()) {
-    const std::string_view line = text.substr(0, text.find('\n'));
-    text.remove_prefix(std::min(text.size(), line.size() + 1));
-    if (line.size() < kDigestDigits + 3) continue;
-    std::string name(line.substr(kDigestDigits + 2));
-    if (IsPlainName(name)) sums.push_back({std::string(line.substr(0, kDigestDigits)), name});
-  }
-  return sums;
-}
-
-Result<GenerationRecord> ReadRecord(FileSystem& files, const std::string& path) {
-  SIGNET_TRY(const std::string text, files.Read(path, kMaxSums));
-  SIGNET_TRY(const json::value value, ParseJson(text));
-  return FromJson<GenerationRecord>(value);
 }
 
 }  // namespace
@@ -153,8 +94,8 @@ Status GenerationFolder::Prepare(const FileOwner& owner) {
     SIGNET_TRY(files_.MakeDirectory(parent, 0755));
   }
   SIGNET_TRY(CheckFolder(parent, true));
-  SIGNET_TRY(MakeFolder(folder_, FolderOwner(owner)));
-  SIGNET_TRY(MakeFolder(generations_, FolderOwner(owner)));
+  SIGNET_TRY(MakeFolder(folder_, FolderOwnerOf(owner)));
+  SIGNET_TRY(MakeFolder(generations_, FolderOwnerOf(owner)));
   SIGNET_TRY(CheckLink(current_));
   SIGNET_TRY(const std::vector<std::string> names, files_.List(generations_));
   for (const std::string& name : names) {
@@ -192,84 +133,45 @@ Result<std::vector<std::uint64_t>> GenerationFolder::Numbers() {
   return numbers;
 }
 
-Result<GenerationFolder::Generation> GenerationFolder::Describe(std::uint64_t number) {
-  SIGNET_TRY(const GenerationRecord record, ReadRecord(files_, PathOf(number) + "/" + kRecord));
-  Generation generation{number, record.inputs, {}, {}};
-  for (const GenerationKey& key : record.keys) generation.keys[key.purpose] = key.key;
-  for (const GenerationGap& gap : record.left_out)
-    generation.left_out.push_back({Severity::kWarning, gap.id, gap.text, gap.certificate});
-  return generation;
-}
-
 Result<std::optional<GenerationFolder::Generation>> GenerationFolder::Current() {
   const Result<std::string> target = files_.ReadLink(current_);
   if (!target && IsAbsent(target.error())) return std::optional<Generation>();
   if (!target) return target.error();
   const auto number = NumberOfLink(target.value());
-  Result<Generation> generation =
-      number ? Describe(*number) : Result<Generation>(Unsafe(current_, "leads astray"));
-  return generation ? std::optional<Generation>(std::move(generation).value()) : std::nullopt;
+  if (!number) return std::optional<Generation>();
+  Result<GenerationRecord> record = ReadRecord(files_, PathOf(*number));
+  if (!record) return std::optional<Generation>();
+  return std::optional<Generation>({*number, std::move(record).value()});
 }
 
-bool GenerationFolder::IsIntact(std::uint64_t number, const FileOwner& owner) {
-  const std::string folder = PathOf(number);
-  const auto record = ReadRecord(files_, folder + "/" + kRecord);
-  const auto sums = files_.Read(folder + "/" + kSums, kMaxSums);
-  if (!record || !sums || Sha256Hex(sums.value()) != record.value().sums) return false;
-  const auto belongs = [&](const std::string& path, FileInfo::Type type, const FileOwner& wanted) {
-    const Result<FileInfo> info = files_.Info(path);
-    return info && info.value().type == type && info.value().mode == wanted.mode &&
-           info.value().uid == wanted.uid.value_or(::geteuid()) &&
-           info.value().gid == wanted.gid.value_or(::getegid());
-  };
-  const FileOwner folder_owner = FolderOwner(owner);
-  if (!belongs(folder, FileInfo::Type::kDirectory, folder_owner)) return false;
-  for (const std::string& name : record.value().folders) {
-    if (!belongs(folder + "/" + name, FileInfo::Type::kDirectory, folder_owner)) return false;
+bool GenerationFolder::IsIntact(const Generation& generation, const FileOwner& owner) {
+  const std::string folder = PathOf(generation.number);
+  const FileOwner folder_owner = FolderOwnerOf(owner);
+  if (!HasOwner(files_, folder, FileInfo::Type::kDirectory, folder_owner)) return false;
+  for (const std::string& name : generation.record.folders) {
+    if (!HasOwner(files_, folder + "/" + name, FileInfo::Type::kDirectory, folder_owner))
+      return false;
   }
-  for (const Sum& sum : ReadSums(sums.value())) {
-    const std::string path = folder + "/" + sum.name;
-    if (!belongs(path, FileInfo::Type::kRegular, owner)) return false;
-    const auto content = files_.Read(path, kMaxFile);
-    if (!content || Sha256Hex(content.value()) != sum.digest) return false;
+  const auto sums = ReadSums(files_, folder);
+  if (!sums ||
+      !IsAsWritten(files_, folder + "/" + kSumsFile, generation.record.sums, ListOwnerOf(owner))) {
+    return false;
   }
-  return true;
+  return std::all_of(sums.value().begin(), sums.value().end(), [&](const FileSum& sum) {
+    return IsAsWritten(files_, folder + "/" + sum.name, sum.digest, owner);
+  });
 }
 
 Status GenerationFolder::Fill(const std::string& temporary, Generation& generation,
                               const FileOwner& owner, const Writer& write) {
+  SIGNET_TRY(const auto current, Current());
   SIGNET_TRY(files_.MakeDirectory(temporary, 0700));
   Failpoint("publish.begun");
-  GenerationRecord record;
-  record.inputs = generation.inputs;
-  for (const auto& [purpose, key] : generation.keys) record.keys.push_back({{}, purpose, key});
-  std::string sums;
-  std::set<std::string> folders;
-  const Sink sink = [&](const std::string& name, std::string_view content) -> Status {
-    if (!IsPlainName(name)) return InternalError("'" + EscapeLine(name) + "' is published nowhere");
-    const std::size_t slash = name.rfind('/');
-    if (slash != std::string::npos && folders.insert(name.substr(0, slash)).second) {
-      SIGNET_TRY(files_.MakeDirectory(temporary + "/" + name.substr(0, slash), 0700));
-    }
-    if (name.ends_with('/')) return Ok();
-    sums += Sha256Hex(content) + "  " + name + "\n";
-    return files_.WriteNew(temporary + "/" + name, content, owner);
-  };
-  SIGNET_TRY(write(PathOf(generation.number), sink, generation.left_out));
+  GenerationWriter writer(files_, temporary, PathOf(generation.number),
+                          current ? PathOf(current->number) : "", owner);
+  SIGNET_TRY(generation.record.stores, write(writer));
   Failpoint("publish.filled");
-  for (const Finding& gap : generation.left_out)
-    record.left_out.push_back({{}, gap.id, gap.text, gap.certificate});
-  record.folders.assign(folders.begin(), folders.end());
-  record.sums = Sha256Hex(sums);
-  SIGNET_TRY(files_.WriteNew(temporary + "/" + kSums, sums, owner));
-  SIGNET_TRY(
-      files_.WriteNew(temporary + "/" + kRecord, json::serialize(ToJson(record)) + "\n", owner));
-  const FileOwner folder_owner = FolderOwner(owner);
-  for (const std::string& folder : folders) {
-    SIGNET_TRY(files_.SetOwner(temporary + "/" + folder, folder_owner));
-  }
-  SIGNET_TRY(files_.SetOwner(temporary, folder_owner));
-  SIGNET_TRY(files_.SyncTree(temporary));
+  SIGNET_TRY(writer.Finish(generation.record));
   Failpoint("publish.synced");
   return Ok();
 }
@@ -283,11 +185,11 @@ Status GenerationFolder::Swap(std::uint64_t number) {
   return files_.SyncDirectory(folder_);
 }
 
-Result<GenerationFolder::Generation> GenerationFolder::Add(Generation generation,
+Result<GenerationFolder::Generation> GenerationFolder::Add(GenerationRecord record,
                                                            const FileOwner& owner,
                                                            const Writer& write) {
   SIGNET_TRY(const std::vector<std::uint64_t> numbers, Numbers());
-  generation.number = numbers.empty() ? 1 : numbers.back() + 1;
+  Generation generation{numbers.empty() ? 1 : numbers.back() + 1, std::move(record)};
   const std::string temporary =
       generations_ + "/." + std::to_string(generation.number) + std::string(kNew);
   Status filled = Fill(temporary, generation, owner, write);
@@ -312,9 +214,8 @@ Status GenerationFolder::RemoveOld(const std::set<std::string>& kept_keys,
   for (auto number = numbers.rbegin(); number != numbers.rend(); ++number) {
     if (NumberOfLink(target) == *number) continue;
     bool keep = kept++ < kOldKept;
-    if (const auto generation = Describe(*number)) {
-      for (const auto& [purpose, key] : generation.value().keys)
-        keep = wanted.erase(key) != 0 || keep;
+    if (const auto record = ReadRecord(files_, PathOf(*number))) {
+      for (const PublishedKey& key : record.value().keys) keep = wanted.erase(key.key) != 0 || keep;
     }
     if (keep) continue;
     SIGNET_TRY(const bool gone, RemoveGeneration(*number));
@@ -333,17 +234,20 @@ Result<bool> GenerationFolder::RemoveGeneration(std::uint64_t number) {
     return inner && inner.value().type == FileInfo::Type::kDirectory;
   };
   std::set<std::string> folders;
-  if (const auto record = ReadRecord(files_, folder + "/" + kRecord)) {
+  if (const auto record = ReadRecord(files_, folder)) {
     for (const std::string& name : record.value().folders) {
       if (IsPlainName(name)) folders.insert(name);
     }
   }
-  if (const auto sums = files_.Read(folder + "/" + kSums, kMaxSums)) {
-    for (const Sum& sum : ReadSums(sums.value())) {
+  if (const auto sums = ReadSums(files_, folder)) {
+    for (const FileSum& sum : sums.value()) {
       const std::string path = folder + "/" + sum.name;
-      const std::size_t slash = sum.name.rfind('/');
-      if (slash != std::string::npos) folders.insert(sum.name.substr(0, slash));
-      const bool inside = is_folder(path.substr(0, path.rfind('/'))) && !is_folder(path);
+      bool inside = !is_folder(path);
+      for (std::size_t at = sum.name.find('/'); inside && at != std::string::npos;
+           at = sum.name.find('/', at + 1)) {
+        folders.insert(sum.name.substr(0, at));
+        inside = is_folder(folder + "/" + sum.name.substr(0, at));
+      }
       if (!inside) continue;
       SIGNET_TRY(files_.Remove(path));
     }
@@ -359,8 +263,9 @@ Result<bool> GenerationFolder::RemoveGeneration(std::uint64_t number) {
   for (auto name = folders.rbegin(); name != folders.rend(); ++name) {
     SIGNET_TRY(remove_folder(folder + "/" + *name));
   }
-  SIGNET_TRY(files_.Remove(folder + "/" + kSums));
-  SIGNET_TRY(files_.Remove(folder + "/" + kRecord));
+  if (!empty) return false;  // its record stays, for the next time
+  SIGNET_TRY(files_.Remove(folder + "/" + kSumsFile));
+  SIGNET_TRY(files_.Remove(folder + "/" + kRecordFile));
   SIGNET_TRY(remove_folder(folder));
   return empty;
 }

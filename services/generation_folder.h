@@ -4,15 +4,14 @@
 #pragma once
 
 #include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "platform/error.h"
 #include "platform/files.h"
+#include "services/generation.h"
 
 namespace signet::services {
 
@@ -22,9 +21,7 @@ class GenerationFolder {
  public:
   struct Generation {
     std::uint64_t number = 0;
-    std::string inputs;                       // digest of what it was made of
-    std::map<std::string, std::string> keys;  // purpose: CKA_ID
-    Findings left_out;                        // what could not be published with it
+    GenerationRecord record;
   };
   // `folder`: absolute.
   GenerationFolder(FileSystem& files, std::string folder);
@@ -38,15 +35,13 @@ class GenerationFolder {
   // enough to be described.
   Result<std::optional<Generation>> Current();
   // Each file is as it was written: type, owner, mode and content.
-  bool IsIntact(std::uint64_t number, const FileOwner& owner);
+  bool IsIntact(const Generation& generation, const FileOwner& owner);
 
-  // `write` is given the folder in which the generation will lie, and what takes its files (a name
-  // that ends with a slash is a folder alone).
-  using Sink = std::function<Status(const std::string& name, std::string_view content)>;
-  using Writer =
-      std::function<Status(const std::string& folder, const Sink& sink, Findings& left_out)>;
-  // Writes the next generation and makes it the current one, which is returned.
-  Result<Generation> Add(Generation generation, const FileOwner& owner, const Writer& write);
+  // Writes all files and says what became of the trust stores.
+  using Writer = std::function<Result<std::vector<PublishedStore>>(GenerationSink& sink)>;
+  // Writes the next generation and makes it the current one, which is returned. `record`: inputs
+  // and keys.
+  Result<Generation> Add(GenerationRecord record, const FileOwner& owner, const Writer& write);
 
   // Removes what is neither current, nor among the two before it, nor the last one with one of
   // these keys. What Signet did not write stays where it is, and is named in `foreign`.
@@ -58,7 +53,6 @@ class GenerationFolder {
   Status CheckLink(const std::string& path);
   Status MakeFolder(const std::string& path, const FileOwner& owner);
   Result<std::vector<std::uint64_t>> Numbers();  // ascending
-  Result<Generation> Describe(std::uint64_t number);
   Status Fill(const std::string& temporary, Generation& generation, const FileOwner& owner,
               const Writer& write);
   Status Swap(std::uint64_t number);

@@ -19,6 +19,9 @@ hsm::ViewKey Describe(const keystore::Purpose& purpose, const keystore::Snapshot
     const keystore::x509::Certificate* certificate = snapshot.Certificate(fingerprint);
     // Clients pair the first certificate with the key: without it, none is shown.
     if (certificate == nullptr) break;
+    // A server sends what it finds here; the peer has the anchor, or it has no use for it.
+    const bool is_anchor = !key.certificates.empty() && certificate->fields().self_signed;
+    if (is_anchor) break;
     key.certificates.push_back(Base64Encode(certificate->der()));
   }
   return key;
@@ -38,7 +41,7 @@ hsm::KeyView MakeKeyView(const keystore::Catalogue& catalogue, const keystore::S
         record.previous && (!record.current || record.previous->key.id != record.current->key.id);
     if (is_other_key) {
       view.keys.push_back(
-          Describe(purpose, snapshot, *record.previous, purpose.name + "-previous"));
+          Describe(purpose, snapshot, *record.previous, purpose.name + hsm::kPreviousKey));
     }
   }
   return view;

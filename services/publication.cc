@@ -59,9 +59,24 @@ std::set<std::string> Anchored(const keystore::Snapshot& snapshot, const std::st
   return anchored;
 }
 
+bool UsesList(const ServerFile& file) { return file.text.find("{{#trust}}") != std::string::npos; }
+
 // A line for each part; what a line says cannot run into the next.
 void Add(std::string& text, std::string_view name, std::string_view value) {
   text.append(name).append(" ").append(EscapeLine(value, 4096)).append("\n");
+}
+
+std::string PinnedCaText(const std::string& store) {
+  return "a pinned certificate of " + store +
+         " is a CA, and servers would trust whatever it issues; it is not published. Upload it "
+         "to " +
+         store + " as an anchor if it may vouch for others";
+}
+
+std::string TooLargeText(const std::string& store, const std::set<std::string>& anchored) {
+  return store + " has " + std::to_string(anchored.size()) +
+         " CA certificates; a PKCS#12 trust store is published for up to " +
+         std::to_string(x509::kMaxExported);
 }
 
 }  // namespace
@@ -82,7 +97,6 @@ Publication::Publication(const keystore::Catalogue& catalogue, const PublishedSe
   if (const Server* server = ServerTable::Embedded().Find(service.server)) {
     for (const ServerFile& file : server->files) Add(text, file.name, Sha256Hex(file.text));
   }
-  std::set<std::string> stores;
   for (const std::string& name : service.purposes) {
     const keystore::Purpose* purpose = catalogue.FindPurpose(name);
     const auto row = snapshot.identities.find(name);
@@ -95,10 +109,9 @@ Publication::Publication(const keystore::Catalogue& catalogue, const PublishedSe
     Add(text, name, identity.current->certificate);
     for (const std::string& issuer : identity.current->chain) Add(text, "chain", issuer);
     Add(text, "key", identity.current->key.id);
-    Add(text, "label", identity.current->key.label);
-    if (stores.insert(purpose->trust_store).second)
-      Add(text, purpose->trust_store, digests.Of(snapshot, purpose->trust_store));
+    stores_[purpose->trust_store] = digests.Of(snapshot, purpose->trust_store);
   }
+  for (const auto& [store, digest] : stores_) Add(text, store, digest);
   inputs_ = Sha256Hex(text);
 }
 
@@ -123,14 +136,20 @@ Result<std::string> Publication::ChainOf(const keystore::Snapshot& snapshot,
   return pem;
 }
 
-Status Publication::WriteTrust(const keystore::Snapshot& snapshot, const std::string& store,
-                               const Sink& sink, Findings& findings, TrustFiles& made) const {
+Result<PublishedStore> Publication::WriteTrust(const keystore::Snapshot& snapshot,
+                                               const std::string& store,
+                                               GenerationSink& sink) const {
+  PublishedStore made;
+  made.store = store;
+  made.digest = Sha256Hex(std::string(kFormat) + " " + stores_.at(store));
+  SIGNET_TRY(std::optional<PublishedStore> reused, sink.Reuse(store, made.digest));
+  if (reused) return std::move(*reused);
   const std::set<std::string> anchored = Anchored(snapshot, store);
   const bool java = anchored.size() <= x509::kMaxExported;
   std::string bundle;
   std::vector<x509::NamedCertificate> for_java;
   x509::HashedNames names;
-  Status status = sink(store + "/", "");
+  Status status = sink.Write(store + "/", "");
   snapshot.EachTrustEntry(store, "", [&](const keystore::TrustEntryRecord& entry) {
     const auto* row = snapshot.certificates->Find(entry.certificate);
     const auto kind = KindOf(entry);
@@ -138,12 +157,7 @@ Status Publication::WriteTrust(const keystore::Snapshot& snapshot, const std::st
     const auto certificate = row->Parse();
     if (!certificate) return true;
     if (*kind == EntryKind::kPinned && x509::VouchesForOthers(*certificate)) {
-      findings.push_back({Severity::kWarning, "PINNED_CA_LEFT_OUT",
-                          "a pinned certificate of " + store +
-                              " is a CA, and servers would trust "
-                              "whatever it issues; it is not published. Upload it to " +
-                              store + " as an anchor if it may vouch for others",
-                          entry.certificate});
+      made.left_out.push_back({{}, "PINNED_CA_LEFT_OUT", PinnedCaText(store), entry.certificate});
       return true;
     }
     const x509::NamedCertificate named{*certificate, entry.certificate.substr(0, kAliasDigits),
@@ -151,44 +165,40 @@ Status Publication::WriteTrust(const keystore::Snapshot& snapshot, const std::st
     bundle += x509::ToPemBundle({named});
     if (java && anchored.contains(entry.certificate)) for_java.push_back(named);
     if (GoesToFolder(*kind)) {
-      made.folder = true;
+      made.hashed = true;
       const std::string name = store + "/" + names.Next(*certificate);
       if (anchored.contains(entry.certificate)) made.anchored.push_back(name);
-      status = sink(name, certificate->ToPem());
+      status = sink.Write(name, certificate->ToPem());
     }
     return status.has_value();
   });
   SIGNET_TRY(std::move(status));
   made.pem = !bundle.empty();
-  SIGNET_TRY(sink(store + ".pem", bundle));
-  if (!java) {
-    findings.push_back({Severity::kWarning, "PKCS12_LEFT_OUT",
-                        store + " has " + std::to_string(anchored.size()) +
-                            " CA certificates; a PKCS#12 trust store is published for up to " +
-                            std::to_string(x509::kMaxExported),
-                        ""});
-  }
-  if (for_java.empty()) return Ok();
-  made.pkcs12 = true;
+  SIGNET_TRY(sink.Write(store + ".pem", bundle));
+  if (!java) made.left_out.push_back({{}, "PKCS12_LEFT_OUT", TooLargeText(store, anchored), ""});
+  made.pkcs12 = !for_java.empty();
+  if (!made.pkcs12) return made;
   SIGNET_TRY(const std::string der, x509::ToPkcs12TrustStore(for_java, kTrustStorePassword));
-  return sink(store + ".p12", der);
+  SIGNET_TRY(sink.Write(store + ".p12", der));
+  return made;
 }
 
 Status Publication::WriteIncludes(const keystore::Snapshot& snapshot,
-                                  const keystore::Purpose& purpose, const std::string& folder,
-                                  const TrustFiles& trust, const Sink& sink) const {
+                                  const keystore::Purpose& purpose, const PublishedStore& trust,
+                                  GenerationSink& sink) const {
   const Server* server = ServerTable::Embedded().Find(service_.server);
   if (server == nullptr) return Ok();
   const keystore::KeyRecord& key = snapshot.Current(purpose.name)->key;
   const std::string socket = service_.socket.empty() ? options_.socket : service_.socket;
+  const std::string& folder = sink.folder();
   const std::string store = folder + "/" + purpose.trust_store;
   const std::string uri = KeyUri(options_.token_uri, key.id);
   SIGNET_TRY(const std::string chain, ChainOf(snapshot, purpose));
   SIGNET_TRY(const std::string reference, x509::ToKeyReference(uri));
   TemplateValues values;
-  values.lists["trust"];
-  for (const std::string& name : trust.anchored) {
-    auto& list = values.lists["trust"];
+  auto& list = values.lists["trust"];
+  const bool listed = std::any_of(server->files.begin(), server->files.end(), UsesList);
+  for (const std::string& name : listed ? trust.anchored : std::vector<std::string>()) {
     list.push_back({{"file", folder + "/" + name}, {"number", std::to_string(list.size() + 1)}});
   }
   values.texts = {
@@ -200,11 +210,11 @@ Status Publication::WriteIncludes(const keystore::Snapshot& snapshot,
       {"key_uri", uri},
       {"key_reference", reference},
       {"key_id", key.id},
-      {"label", key.label},
+      {"label", purpose.name},  // of the view (key_view.h)
       {"rsa", key.spec.starts_with("rsa:") ? "yes" : ""},
       {"ec", key.spec.starts_with("ec:") ? "yes" : ""},
       {"trust_pem", trust.pem ? store + ".pem" : ""},
-      {"trust_folder", trust.folder ? store : ""},
+      {"trust_folder", trust.hashed ? store : ""},
       {"trust_p12", trust.pkcs12 ? store + ".p12" : ""},
       {"trust_password", std::string(kTrustStorePassword)},
       {"socket", socket},
@@ -214,28 +224,28 @@ Status Publication::WriteIncludes(const keystore::Snapshot& snapshot,
   for (const ServerFile& file : server->files) {
     SIGNET_TRY(const std::string name, RenderTemplate(file.name, values));
     SIGNET_TRY(const std::string text, RenderTemplate(file.text, values));
-    SIGNET_TRY(sink(name, text));
+    SIGNET_TRY(sink.Write(name, text));
   }
   return Ok();
 }
 
-Status Publication::Write(const keystore::Snapshot& snapshot, const std::string& folder,
-                          const Sink& sink, Findings& findings) const {
-  std::map<std::string, TrustFiles> stores;
+Result<std::vector<PublishedStore>> Publication::Write(const keystore::Snapshot& snapshot,
+                                                       GenerationSink& sink) const {
+  std::vector<PublishedStore> stores;
+  std::map<std::string, std::size_t> places;
+  for (const auto& [store, digest] : stores_) {
+    SIGNET_TRY(PublishedStore made, WriteTrust(snapshot, store, sink));
+    places[store] = stores.size();
+    stores.push_back(std::move(made));
+  }
   for (const keystore::Purpose* purpose : purposes_) {
     SIGNET_TRY(const std::string chain, ChainOf(snapshot, *purpose));
     const std::string& key_id = snapshot.Current(purpose->name)->key.id;
-    SIGNET_TRY(sink(purpose->file_stem + ".pem", chain));
-    SIGNET_TRY(sink(purpose->file_stem + ".uri", KeyUri(options_.token_uri, key_id) + "\n"));
-    const auto [trust, is_new] = stores.try_emplace(purpose->trust_store);
-    if (is_new) {
-      SIGNET_TRY(WriteTrust(snapshot, purpose->trust_store, sink, findings, trust->second));
-    }
+    SIGNET_TRY(sink.Write(purpose->file_stem + ".pem", chain));
+    SIGNET_TRY(sink.Write(purpose->file_stem + ".uri", KeyUri(options_.token_uri, key_id) + "\n"));
+    SIGNET_TRY(WriteIncludes(snapshot, *purpose, stores[places[purpose->trust_store]], sink));
   }
-  for (const keystore::Purpose* purpose : purposes_) {
-    SIGNET_TRY(WriteIncludes(snapshot, *purpose, folder, stores[purpose->trust_store], sink));
-  }
-  return Ok();
+  return stores;
 }
 
 }  // namespace signet::services

@@ -1,7 +1,6 @@
 // What a generation of a service's folder holds, worked out from a snapshot.
 #pragma once
 
-#include <functional>
 #include <map>
 #include <set>
 #include <string>
@@ -10,6 +9,7 @@
 
 #include "keystore/catalogue.h"
 #include "keystore/snapshot.h"
+#include "services/generation.h"
 #include "services/published_service.h"
 #include "services/trust_digests.h"
 
@@ -35,30 +35,24 @@ class Publication {
   // Keys that are kept for a rollback: what was published with them stays as long.
   const std::set<std::string>& kept_keys() const { return kept_keys_; }
 
-  // Takes the name of a file, relative to the generation's folder, and what goes into it. Names of
-  // one folder come one after the other.
-  using Sink = std::function<Status(const std::string& name, std::string_view content)>;
-  // All files of the generation that will lie in `folder` (absolute). What was left out, and why,
-  // is added to `findings`. One certificate at a time is in memory, and one file.
-  Status Write(const keystore::Snapshot& snapshot, const std::string& folder, const Sink& sink,
-               Findings& findings) const;
+  // All files of a generation; what became of the trust stores. One certificate at a time is in
+  // memory, and one file.
+  Result<std::vector<PublishedStore>> Write(const keystore::Snapshot& snapshot,
+                                            GenerationSink& sink) const;
 
  private:
-  struct TrustFiles {
-    bool pem = false, folder = false, pkcs12 = false;  // have an entry
-    std::vector<std::string> anchored;                 // names of anchors and what leads to one
-  };
   // What is shown to peers: leaf and intermediates, PEM.
   Result<std::string> ChainOf(const keystore::Snapshot& snapshot,
                               const keystore::Purpose& purpose) const;
-  Status WriteTrust(const keystore::Snapshot& snapshot, const std::string& store, const Sink& sink,
-                    Findings& findings, TrustFiles& made) const;
+  Result<PublishedStore> WriteTrust(const keystore::Snapshot& snapshot, const std::string& store,
+                                    GenerationSink& sink) const;
   Status WriteIncludes(const keystore::Snapshot& snapshot, const keystore::Purpose& purpose,
-                       const std::string& folder, const TrustFiles& trust, const Sink& sink) const;
+                       const PublishedStore& trust, GenerationSink& sink) const;
 
   const PublishedService& service_;
   const PublishOptions& options_;
   std::vector<const keystore::Purpose*> purposes_;  // that have a certificate
+  std::map<std::string, std::string> stores_;       // digest by name
   std::string inputs_;
   std::map<std::string, std::string> keys_;
   std::set<std::string> kept_keys_;

@@ -45,9 +45,9 @@ Publisher::Publisher(const keystore::Catalogue& catalogue, keystore::State& stat
       services_(std::move(services)),
       options_(std::move(options)) {}
 
-Status Publisher::PublishNow() { return Publish(*state_.Now()); }
+Status Publisher::PublishNow() { return PublishAll(*state_.Now(), true); }
 
-Status Publisher::Publish(const keystore::Snapshot& snapshot) {
+Status Publisher::PublishAll(const keystore::Snapshot& snapshot, bool tidy) {
   const std::lock_guard work(work_);
   if (snapshot.revision < newest_) return Ok();
   newest_ = snapshot.revision;
@@ -58,7 +58,7 @@ Status Publisher::Publish(const keystore::Snapshot& snapshot) {
       const std::lock_guard lock(mutex_);
       known = known_[service.name];
     }
-    Status published = PublishOne(service, snapshot, known);
+    Status published = PublishOne(service, snapshot, tidy, known);
     if (published) {
       known.failure.reset();
     } else {
@@ -76,11 +76,12 @@ Status Publisher::Publish(const keystore::Snapshot& snapshot) {
 }
 
 Status Publisher::PublishOne(const PublishedService& service, const keystore::Snapshot& snapshot,
-                             Service& known) {
+                             bool tidy, Service& known) {
   const Publication publication(catalogue_, service, options_, snapshot, digests_);
   if (publication.empty()) return Ok();
   const bool current = known.done && known.done->inputs == publication.inputs();
-  if (current && known.done->kept_keys == publication.kept_keys()) return Ok();
+  const bool tidied = current && known.done->kept_keys == publication.kept_keys();
+  if (current && (tidied || !tidy)) return Ok();
 
   SIGNET_TRY(const FileOwner owner, OwnerOf(service));
   GenerationFolder folder(files_, service.folder);
@@ -88,22 +89,30 @@ Status Publisher::PublishOne(const PublishedService& service, const keystore::Sn
   if (!current) {
     SIGNET_TRY(auto found, folder.Current());
     const bool equal =
-        found && found->inputs == publication.inputs() && folder.IsIntact(found->number, owner);
+        found && found->record.inputs == publication.inputs() && folder.IsIntact(*found, owner);
     if (!equal) {
-      const auto write = [&](const std::string& path, const GenerationFolder::Sink& sink,
-                             Findings& left_out) {
-        return publication.Write(snapshot, path, sink, left_out);
-      };
-      GenerationFolder::Generation next;
-      next.inputs = publication.inputs();
-      next.keys = publication.keys();
-      SIGNET_TRY(found, folder.Add(std::move(next), owner, write));
+      GenerationRecord record;
+      record.inputs = publication.inputs();
+      for (const auto& [purpose, key] : publication.keys())
+        record.keys.push_back({{}, purpose, key});
+      const auto write = [&](GenerationSink& sink) { return publication.Write(snapshot, sink); };
+      SIGNET_TRY(found, folder.Add(std::move(record), owner, write));
       Log(LogLevel::kInfo, "the files of service " + service.name + " are published anew");
     }
-    known.left_out = std::move(found->left_out);
+    known.left_out.clear();
+    for (const PublishedStore& store : found->record.stores) {
+      for (const PublicationGap& gap : store.left_out)
+        known.left_out.push_back({Severity::kWarning, gap.id, gap.text, gap.certificate});
+    }
   }
+  known.done = Done{publication.inputs(), {}};
+  return tidy ? Tidy(folder, publication.kept_keys(), known) : Ok();
+}
+
+Status Publisher::Tidy(GenerationFolder& folder, const std::set<std::string>& kept_keys,
+                       Service& known) {
   std::vector<std::string> foreign;
-  SIGNET_TRY(folder.RemoveOld(publication.kept_keys(), foreign));
+  SIGNET_TRY(folder.RemoveOld(kept_keys, foreign));
   known.foreign.clear();
   for (const std::string& path : foreign) {
     known.foreign.push_back({Severity::kInfo, "FOREIGN_FILES",
@@ -111,7 +120,7 @@ Status Publisher::PublishOne(const PublishedService& service, const keystore::Sn
                                                 "stays; remove it when nobody needs them",
                              ""});
   }
-  known.done = Done{publication.inputs(), publication.kept_keys()};
+  known.done->kept_keys = kept_keys;
   return Ok();
 }
 

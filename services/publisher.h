@@ -16,6 +16,8 @@
 
 namespace signet::services {
 
+class GenerationFolder;
+
 // A service's folder holds, for each purpose of it, its certificate with the chain, the URI of its
 // key, its trust store as PEM, as a hashed folder and as PKCS#12, and include files of its server;
 // generation_folder.h says how they come there. The first Publish after a start checks what is
@@ -28,8 +30,9 @@ class Publisher {
   // Brings every service up to date; costs next to nothing when nothing moved that it reads. The
   // first error, when some could not be; it is a warning from then on, and the next call tries
   // again. An older snapshot than the last one is not looked at.
-  Status Publish(const keystore::Snapshot& snapshot);
-  // The same with what the state is now: at start, and to try again.
+  Status Publish(const keystore::Snapshot& snapshot) { return PublishAll(snapshot, false); }
+  // The same with what the state is now, and removes generations that nobody needs any more, which
+  // takes its time for large ones: at start, and now and then.
   Status PublishNow();
 
   // PUBLISH_FAILED of services that are not up to date, and what was left out of the others.
@@ -41,7 +44,7 @@ class Publisher {
   // Of a service, as of the last call that went well.
   struct Done {
     std::string inputs;
-    std::set<std::string> kept_keys;
+    std::optional<std::set<std::string>> kept_keys;  // for which old generations were removed
   };
   struct Service {
     std::optional<Done> done;
@@ -49,8 +52,10 @@ class Publisher {
     Findings left_out;  // of the current generation
     Findings foreign;   // in folders of former ones
   };
-  Status PublishOne(const PublishedService& service, const keystore::Snapshot& snapshot,
+  Status PublishAll(const keystore::Snapshot& snapshot, bool tidy);
+  Status PublishOne(const PublishedService& service, const keystore::Snapshot& snapshot, bool tidy,
                     Service& known);
+  Status Tidy(GenerationFolder& folder, const std::set<std::string>& kept_keys, Service& known);
 
   const keystore::Catalogue& catalogue_;
   keystore::State& state_;

@@ -4,6 +4,7 @@
 
 #include "platform/encoding.h"
 #include "platform/suggestion.h"
+#include "platform/users.h"
 #include "services/key_uri.h"
 #include "services/servers.h"
 
@@ -16,6 +17,15 @@ bool Has(const std::vector<std::string>& list, const std::string& name) {
 
 const std::string& SocketOf(const PublishedService& service, const PublishOptions& options) {
   return service.socket.empty() ? options.socket : service.socket;
+}
+
+// The group that a server's processes must have to read what is published for them (publisher.cc).
+std::string GroupOf(const PublishedService& service) {
+  if (!service.group.empty()) return service.group;
+  if (!service.file_group.empty()) return service.file_group;
+  // The user may come with the server's package; Debian's have a group of their own name.
+  const std::string first = FirstGroupOf(service.user);
+  return first.empty() ? service.user : first;
 }
 
 // A percent sign begins a specifier in a unit's file (systemd.unit(5)).
@@ -89,7 +99,7 @@ Result<api::AgentEnv> ServerSetup::AgentEnv(const RequestContext& context,
   answer.address = KeyAddress(socket);
   answer.module = options.module;
   answer.uri = KeyUri(options.token_uri, current->key.id);
-  answer.label = current->key.label;
+  answer.label = purpose->name;
   answer.environment = {{"P11_KIT_SERVER_ADDRESS", answer.address},
                         {"PKCS11_MODULE_PATH", answer.module}};
   return answer;
@@ -128,7 +138,7 @@ Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) co
       {"store", purpose->trust_store},
       {"service", found->name},
       {"user", found->user},
-      {"group", found->group},
+      {"group", GroupOf(*found)},
       {"current", snippet.folder},
       {"socket", socket},
       {"address", address},
@@ -136,6 +146,10 @@ Result<api::Snippet> ServerSetup::Snippet(const api::SnippetRequest& request) co
       {"module", publisher_.options().module},
       {"node", node_},
   };
+  SIGNET_TRY(snippet.outer, RenderTemplate(server->outer, values));
+  SIGNET_TRY(snippet.inner, RenderTemplate(server->inner, values));
+  values.texts["outer"] = snippet.outer;
+  values.texts["inner"] = snippet.inner;
   SIGNET_TRY(snippet.text, RenderTemplate(server->snippet, values));
   return snippet;
 }

@@ -21,6 +21,8 @@ Result<Server> ReadServer(const EmbeddedServer& embedded) {
   server.title = root.String("title");
   server.kind = root.String("kind", server.name);
   server.worker = root.String("worker", "");
+  server.outer = root.String("outer", "");
+  server.inner = root.String("inner");
   server.snippet = root.String("snippet");
   for (TomlTable& file : root.Tables("file"))
     server.files.push_back({file.String("name"), file.String("text")});

@@ -23,7 +23,9 @@ struct Server {
   std::string title;   // for people
   std::string kind;    // the `server` of the [service] that it needs; of a front another one's name
   std::string worker;  // whose workers use the key on Debian, for examples
-  std::string snippet;            // template
+  // Templates of what is written once: at the top of the server's file, where one TLS side is
+  // described, and all of it.
+  std::string outer, inner, snippet;
   std::vector<ServerFile> files;  // of a kind; a front has those of its kind
 };
 

@@ -5,6 +5,7 @@
 namespace signet::services {
 namespace {
 
+// Empty when no entry of the shard is to be seen: as if it were not there.
 std::string DigestOf(const keystore::Snapshot& snapshot, const std::string& store,
                      const std::string& shard) {
   std::string text;
@@ -13,7 +14,7 @@ std::string DigestOf(const keystore::Snapshot& snapshot, const std::string& stor
     text += entry.certificate + " " + entry.kind + " " + Sha256Hex(entry.description) + "\n";
     return true;
   });
-  return Sha256Hex(text);
+  return text.empty() ? text : Sha256Hex(text);
 }
 
 }  // namespace

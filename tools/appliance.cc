@@ -87,7 +87,7 @@ struct Appliance::Parts {
   void StartPublishing();
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
-  void RefreshTls();
+  bool RefreshTls();
   void ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
@@ -138,7 +138,13 @@ Status Appliance::Parts::OpenToken() {
   identities->OnInstalled([this](const keystore::Purpose& purpose) {
     if (purpose.tls_listener) RefreshTls();
   });
-  token->OnRebuild([this] { RefreshTls(); });
+  token->OnRebuild([this] { return RefreshTls(); });
+  if (dev_keyd) {
+    token->OnUnreachable([this] {
+      const Status revived = dev_keyd->Revive();
+      if (!revived) Log(LogLevel::kError, revived.error().ToString());
+    });
+  }
   state->OnChange([this](const keystore::Snapshot& snapshot) { ShowKeys(snapshot); });
   ShowKeys(*state->Now());
   return Ok();
@@ -234,16 +240,19 @@ AddressPolicy Appliance::Parts::Outgoing() {
   return policy;
 }
 
-void Appliance::Parts::RefreshTls() {
+bool Appliance::Parts::RefreshTls() {
   Result<keystore::TlsMaterial> material = identities->Tls();
   std::lock_guard lock(listener_mutex);
-  if (server == nullptr || server->tls() == nullptr) return;
+  if (server == nullptr || server->tls() == nullptr) return true;
   if (material) {
     server->tls()->UseIdentity(
         {std::move(material.value().chain), std::move(material.value().key)});
-  } else {
-    Log(LogLevel::kWarning, "the TLS listener has no identity: " + material.error().ToString());
+    return true;
   }
+  // Before the first boot has made it there is none, and whoever makes it calls again.
+  if (material.error().word == "NO_IDENTITY") return true;
+  Log(LogLevel::kWarning, "the TLS listener has no identity: " + material.error().ToString());
+  return false;
 }
 
 // Services see a key before anybody is told of its certificate.

@@ -124,7 +124,7 @@ AgentConnection::Step AgentConnection::Next(WipedString& input) {
   input.erase(0, begin + header.body);
   if (outcome.job && outcome.asks_token) {
     const CK_RV ready = backend_.Ready();
-    if (ready != CKR_OK) outcome = Failure(ready);
+    if (ready != CKR_OK) outcome = Failure(ready == CKR_DEVICE_ERROR ? TokenFailed() : ready);
   }
   if (outcome.job) {
     step.kind = Step::Kind::kJob;
@@ -143,6 +143,7 @@ AgentConnection::Step AgentConnection::Next(WipedString& input) {
 std::string AgentConnection::Finish(AgentReply reply, bool abandoned) {
   const auto then = std::exchange(then_, nullptr);
   const auto settle = std::exchange(settle_, nullptr);
+  if (abandoned) reply.code = TokenFailed();
   if (!abandoned && then) then(reply);
   if (settle) settle(!abandoned && reply.code == CKR_OK);
   if (reply.code == CKR_OK) {
@@ -152,6 +153,12 @@ std::string AgentConnection::Finish(AgentReply reply, bool abandoned) {
   std::string arguments;
   wire::Writer(arguments).Number(reply.code);
   return wire::Frame(code_, static_cast<std::uint32_t>(Call::kError), "u", arguments);
+}
+
+// p11-kit's client says CKR_DEVICE_ERROR when its connection is gone, and signetd makes a new one
+// then: it is told otherwise of a token that fails.
+CK_RV AgentConnection::TokenFailed() const {
+  return management_ ? CKR_FUNCTION_FAILED : CKR_DEVICE_ERROR;
 }
 
 AgentConnection::Outcome AgentConnection::Failure(CK_RV code) {

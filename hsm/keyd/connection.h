@@ -76,7 +76,7 @@ class AgentConnection {
   };
   // Takes the next message out of `input`, if there is a whole one.
   Step Next(WipedString& input);
-  // The frame to send for the job of the last step; code CKR_OK or an error of the watchdog's.
+  // The frame to send for the job of the last step; `abandoned`: it did not come back in time.
   std::string Finish(AgentReply reply, bool abandoned);
 
   // For a successor after a crash, which has nothing but the socket: greeted long ago; a service
@@ -157,6 +157,7 @@ class AgentConnection {
   Outcome UnwrapKey(wire::Reader& reader);
   Outcome Control(wire::Reader& reader);
 
+  CK_RV TokenFailed() const;
   static constexpr CK_SLOT_ID kSlot = 1;
   static constexpr std::size_t kMaxSessions = 256;
 

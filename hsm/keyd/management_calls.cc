@@ -67,7 +67,7 @@ AgentConnection::Outcome AgentConnection::ManagedSignInit(CK_ULONG session,
     auto size = backend.KeySpecOf(sign->key);
     if (!size) return Failed(size.error());
     sign->spec = size.value();
-    return {CheckRawMechanism(sign->mechanism, sign->spec), {}};
+    return {CheckRawMechanism(sign->mechanism, sign->spec, true), {}};
   };
   outcome.then = [this, session, sign](AgentReply& reply) {
     SessionState* state = FindSession(session);

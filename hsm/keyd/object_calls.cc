@@ -141,8 +141,8 @@ AgentConnection::Outcome AgentConnection::SignInit(wire::Reader& reader) {
     return outcome;
   }
   const VirtualKey& key = view->keys[object->key];
-  outcome.reply.code =
-      object->is_private ? CheckRawMechanism(mechanism, key.spec) : CKR_KEY_FUNCTION_NOT_PERMITTED;
+  outcome.reply.code = object->is_private ? CheckRawMechanism(mechanism, key.spec, false)
+                                          : CKR_KEY_FUNCTION_NOT_PERMITTED;
   if (outcome.reply.code == CKR_OK) {
     session->sign.emplace(SignOperation{key.id, key.purpose, key.spec, std::move(mechanism), {}});
   }

@@ -81,7 +81,7 @@ void AgentServer::Impl::AnswerFor(Worker& worker) {
     worker.left_behind = true;
   }
   ++left_behind;
-  client->out = client->connection.Finish({CKR_DEVICE_ERROR, {}}, true);
+  client->out = client->connection.Finish({}, true);
   const Flushed flushed = Flush(*client);
   if (flushed == Flushed::kGone) {
     Close(*client);

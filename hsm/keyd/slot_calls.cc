@@ -72,7 +72,8 @@ std::vector<CK_MECHANISM_TYPE> AgentConnection::ShownMechanisms() {
   if (management_) return there;
   std::vector<CK_MECHANISM_TYPE> shown;
   for (const RawMechanism& row : RawMechanisms()) {
-    if (std::find(there.begin(), there.end(), row.type) != there.end()) shown.push_back(row.type);
+    const bool has = std::find(there.begin(), there.end(), row.type) != there.end();
+    if (has && !row.management_only) shown.push_back(row.type);
   }
   // SunPKCS11 offers PSS only where it finds the hashes too; nobody hashes here.
   for (const CK_MECHANISM_TYPE hash : {CKM_SHA256, CKM_SHA384, CKM_SHA512}) shown.push_back(hash);

@@ -190,9 +190,14 @@ const std::string* VirtualObject::Find(CK_ATTRIBUTE_TYPE type) const {
 }
 
 bool VirtualObject::Matches(const std::vector<Attribute>& match) const {
+  const bool by_id = std::any_of(match.begin(), match.end(),
+                                 [](const Attribute& wanted) { return wanted.type == CKA_ID; });
   return std::all_of(match.begin(), match.end(), [&](const Attribute& wanted) {
     const std::string* value = Find(wanted.type);
-    return value != nullptr && *value == wanted.value;
+    if (value == nullptr) return false;
+    const bool other =
+        by_id && wanted.type == CKA_LABEL && !other_label.empty() && wanted.value == other_label;
+    return other || *value == wanted.value;
   });
 }
 
@@ -220,6 +225,9 @@ Result<std::shared_ptr<const VirtualObjects>> MakeVirtualObjects(const KeyView& 
     made->keys.push_back(std::move(entry));
     made->objects.push_back(PrivateKey(attributes, id.value(), index));
     made->objects.push_back(PublicKey(std::move(attributes), id.value(), index));
+    const bool is_current = key.label == key.purpose;
+    for (std::size_t half = made->objects.size() - 2; half < made->objects.size(); ++half)
+      made->objects[half].other_label = is_current ? key.purpose + kPreviousKey : key.purpose;
     SIGNET_TRY(AddCertificates(key, index, id.value(), *public_key, made->objects));
   }
   return std::shared_ptr<const VirtualObjects>(std::move(made));

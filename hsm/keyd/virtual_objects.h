@@ -20,6 +20,10 @@ struct VirtualObject {
   std::size_t key = 0;       // index of the key it belongs to
   bool is_private = false;   // may sign
   std::vector<wire::Attribute> attributes;
+  // Of a key: the label that it had, or will have, as its purpose's current or previous one. Who
+  // names its CKA_ID finds it by this label, too: libp11 looks for the keys that it knows by both,
+  // in each process that was forked since, and a renewal may lie between.
+  std::string other_label = {};
 
   const std::string* Find(CK_ATTRIBUTE_TYPE type) const;
   bool Matches(const std::vector<wire::Attribute>& match) const;

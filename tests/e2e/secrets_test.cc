@@ -1,97 +1,17 @@
 // PINs and private keys are looked for where they must not be: in the daemon's files, log and
 // memory.
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
 #include "tests/e2e/invariants.h"
+#include "tests/e2e/memory_search.h"
 #include "tests/support/appliance.h"
 #include "tests/support/certificate_authority.h"
 
 namespace signet::testing {
 namespace {
-
-// Texts to look for, by what they are.
-using Needles = std::vector<std::pair<std::string, std::string>>;
-
-struct Hit {
-  std::string what;
-  std::string where;
-  bool guarded = false;  // in memory that is locked and left out of dumps
-};
-
-std::string Show(const std::vector<Hit>& hits) {
-  std::string text;
-  for (const Hit& hit : hits) text += hit.what + " in " + hit.where + "\n";
-  return text;
-}
-
-void Search(std::string_view hay, const Needles& needles, const Hit& place,
-            std::vector<Hit>& hits) {
-  for (const auto& [what, needle] : needles) {
-    for (std::size_t at = 0; (at = hay.find(needle, at)) != std::string_view::npos; ++at)
-      hits.push_back({what, place.where, place.guarded});
-  }
-}
-
-struct Region {
-  std::uint64_t start = 0, end = 0;
-  std::string line;
-  bool guarded = false;
-};
-
-std::vector<Region> Regions(pid_t pid) {
-  std::vector<Region> regions;
-  std::ifstream smaps("/proc/" + std::to_string(pid) + "/smaps");
-  for (std::string line; std::getline(smaps, line);) {
-    Region region;
-    char access[5] = {};
-    if (std::sscanf(line.c_str(), "%lx-%lx %4s", &region.start, &region.end, access) == 3) {
-      region.line = line;
-      regions.push_back(region);
-    } else if (line.starts_with("VmFlags:")) {
-      regions.back().guarded = regions.back().line.find(" rw-p ") != std::string::npos &&
-                               line.find(" lo ") != std::string::npos &&
-                               line.find(" dd ") != std::string::npos;
-    }
-  }
-  std::erase_if(regions, [](const Region& region) {
-    return region.line.find(" r") == std::string::npos ||
-           region.line.find("[v") != std::string::npos;
-  });
-  return regions;
-}
-
-// Every readable page of the process. Neighbouring pieces overlap.
-std::vector<Hit> SearchMemory(pid_t pid, const Needles& needles) {
-  std::vector<Hit> hits;
-  const int memory =
-      ::open(("/proc/" + std::to_string(pid) + "/mem").c_str(), O_RDONLY | O_CLOEXEC);
-  if (memory < 0) {
-    ADD_FAILURE() << "the daemon's memory cannot be read: " << std::strerror(errno);
-    return hits;
-  }
-  std::size_t seen = 0;
-  for (const Region& region : Regions(pid)) {
-    if (region.end - region.start > (std::uint64_t{1} << 30)) continue;  // a sanitizer's shadow
-    std::string piece(region.end - region.start, '\0');
-    const ssize_t got =
-        ::pread(memory, piece.data(), piece.size(), static_cast<off_t>(region.start));
-    if (got <= 0) continue;
-    seen += static_cast<std::size_t>(got);
-    Search({piece.data(), static_cast<std::size_t>(got)}, needles,
-           {"", region.line, region.guarded}, hits);
-  }
-  ::close(memory);
-  EXPECT_GT(seen, 1u << 20);
-  return hits;
-}
 
 std::vector<Hit> SearchFiles(const Appliance& appliance, const Needles& needles) {
   std::vector<Hit> hits;
@@ -103,13 +23,6 @@ std::vector<Hit> SearchFiles(const Appliance& appliance, const Needles& needles)
   return hits;
 }
 
-// Halves: a freed block of the allocator's loses its first 16 octets only.
-Needles PinNeedles(const std::string& what, const std::string& pin) {
-  EXPECT_GE(pin.size(), 32u);
-  return {{what + " (first half)", pin.substr(0, 16)},
-          {what + " (second half)", pin.substr(16, 16)}};
-}
-
 // The head of a private key in PEM (the words alone are constants of libcrypto) and in PKCS#8.
 Needles AnyPrivateKey() {
   using namespace std::string_literals;
@@ -119,19 +32,6 @@ Needles AnyPrivateKey() {
       {"PKCS#8 RSA", "\x02\x01\x00\x30\x0d\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x01\x01\x05\x00"s},
       {"PKCS#8 EC", "\x02\x01\x00\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01"s}};
 }
-
-// At most `most` guarded copies, and nothing outside guarded memory.
-void ExpectGuardedOnly(const std::vector<Hit>& hits, std::size_t most) {
-  std::size_t guarded = 0;
-  for (const Hit& hit : hits) {
-    EXPECT_TRUE(hit.guarded) << hit.what << " in " << hit.where;
-    guarded += hit.guarded ? 1 : 0;
-  }
-  EXPECT_LE(guarded, most) << Show(hits);
-}
-
-// One Secret for logging in again when the token came back: two halves.
-constexpr std::size_t kOneCopy = 2;
 
 void Work(Appliance& appliance) {
   EXPECT_EQ(appliance.Cli({"csr", "generate", "cup-ECDSA"}).code, 0);

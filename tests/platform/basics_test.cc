@@ -214,6 +214,9 @@ TEST(Process, DangerousVariablesAreRemovedAndOthersStay) {
 TEST(Accounts, UsersAndGroupsAreFoundByName) {
   EXPECT_EQ(FindUser("root").value().uid, 0u);
   EXPECT_EQ(FindUser("root").value().gid, 0u);
+  EXPECT_EQ(FirstGroupOf("root"), "root");
+  EXPECT_EQ(FirstGroupOf("nobody"), "nogroup");
+  EXPECT_EQ(FirstGroupOf("no such"), "");
   EXPECT_EQ(FindGroup("root").value(), 0u);
   EXPECT_EQ(FindUser("no\nsuch").error().word, "USER_UNKNOWN");
   EXPECT_THAT(FindUser("no\nsuch").error().detail, HasSubstr("no\\x0asuch"));

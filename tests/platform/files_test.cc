@@ -292,30 +292,24 @@ TEST_F(Files, FoldersAreRenamedOverNothingThatHasContent) {
   EXPECT_EQ(files_->Read(Path("to/file")).value(), "from");
 }
 
-TEST_F(Files, ATreeOfFewFilesIsSyncedFileByFileAndALargeOneAtOnce) {
-  ASSERT_TRUE(files_->MakeDirectory(Path("tree"), 0700));
-  ASSERT_TRUE(files_->MakeDirectory(Path("tree/inner"), 0700));
-  std::filesystem::create_symlink("/nowhere", Path("tree/link"));
-  const auto fill = [&](int from, int to) {
-    for (int i = from; i < to; ++i)
-      ASSERT_TRUE(files_->WriteNew(Path("tree/inner/") + std::to_string(i), "x", {}));
-  };
-  fill(0, 3);
-  injected = {"fsync", 100, EIO, 0};
-  ASSERT_TRUE(files_->SyncTree(Path("tree")));
-  EXPECT_EQ(injected.seen, 5);  // three files, two folders
-  for (int nth = 1; nth <= 5; ++nth) {
-    injected = {"fsync", nth, EIO, 0};
-    EXPECT_FALSE(files_->SyncTree(Path("tree"))) << nth;
-  }
-  fill(3, 100);
-  injected = {"fsync", 1, EIO, 0};
-  EXPECT_TRUE(files_->SyncTree(Path("tree")));
+TEST_F(Files, AFileGetsASecondNameAndALinkIsNotFollowed) {
+  ASSERT_TRUE(files_->WriteNew(Path("a"), "one", {}));
+  ASSERT_TRUE(files_->LinkFile(Path("a"), Path("b")));
+  EXPECT_EQ(files_->Read(Path("b")).value(), "one");
+  EXPECT_TRUE(std::filesystem::equivalent(Path("a"), Path("b")));
+  EXPECT_FALSE(files_->LinkFile(Path("a"), Path("b")));
+  std::filesystem::create_symlink(Path("a"), Path("link"));
+  ASSERT_TRUE(files_->LinkFile(Path("link"), Path("c")));
+  EXPECT_EQ(files_->Info(Path("c")).value().type, FileInfo::Type::kSymlink);
+}
+
+TEST_F(Files, AFailedSyncOfTheFileSystemIsAnError) {
+  EXPECT_TRUE(files_->SyncAll(folder_));
   injected = {"syncfs", 1, EIO, 0};
-  EXPECT_FALSE(files_->SyncTree(Path("tree")));
-  std::filesystem::create_directory_symlink(Path("tree"), Path("link"));
+  EXPECT_FALSE(files_->SyncAll(folder_));
   injected = {};
-  EXPECT_FALSE(files_->SyncTree(Path("link")));
+  std::filesystem::create_directory_symlink(folder_, Path("link"));
+  EXPECT_FALSE(files_->SyncAll(Path("link")));
 }
 
 TEST_F(Files, FaultPlansFailTheNthCall) {
@@ -343,7 +337,8 @@ TEST_F(Files, FaultPlansFailTheNthCall) {
   EXPECT_FALSE(faulty.MakeLink("a", Path("l")));
   EXPECT_FALSE(faulty.ReadLink(Path("l")));
   EXPECT_FALSE(faulty.Rename(Path("a"), Path("b")));
-  EXPECT_FALSE(faulty.SyncTree(folder_));
+  EXPECT_FALSE(faulty.LinkFile(Path("a"), Path("b")));
+  EXPECT_FALSE(faulty.SyncAll(folder_));
 }
 
 }  // namespace

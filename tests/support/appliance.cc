@@ -101,28 +101,52 @@ std::string Answer::word() const {
 Appliance::Appliance(ApplianceOptions options) : options_(std::move(options)) {
   folder_ = scratch_ / "d";
   if (options_.prepared) CopyPrepared(options_.product, folder_);
+  if (!options_.installed) return;
+  std::filesystem::permissions(scratch_.path(), std::filesystem::perms(0755));
+  const Installation::Programs programs{
+      Daemon(), Daemon().substr(0, Daemon().rfind('/') + 1) + "signet-keyd"};
+  installation_ = std::make_unique<Installation>(folder_, programs, options_.config);
 }
 
 Appliance::~Appliance() {
   if (running()) Kill();
-  KillKeyd();
   if (::testing::Test::HasFailure()) {
     const std::string log = ReadWhole(log_file());
     std::cerr << "--- the daemon's log ends with\n"
               << log.substr(log.size() > 4000 ? log.size() - 4000 : 0) << "---\n";
+    if (installation_ != nullptr) std::cerr << "--- signet-keyd said\n" << installation_->KeydLog();
   }
+  KillKeyd();
+}
+
+std::string Appliance::socket() const {
+  return installation_ == nullptr ? Path("signetd.sock") : installation_->Socket();
+}
+
+std::string Appliance::keys() const {
+  return installation_ == nullptr ? Path("keys.sock") : installation_->KeySocket();
+}
+
+std::vector<std::string> Appliance::Command() const {
+  if (installation_ != nullptr) return installation_->DaemonCommand();
+  return {Daemon(), "--dev", folder_, "--product", options_.product};
+}
+
+CommandOptions Appliance::Options(const Environment& extra) const {
+  CommandOptions options;
+  options.environment = options_.environment;
+  if (installation_ != nullptr) options.environment.merge(installation_->DaemonEnvironment());
+  for (const auto& [name, value] : extra) options.environment[name] = value;
+  return options;
 }
 
 void Appliance::Start(const Environment& extra) {
+  if (installation_ != nullptr) installation_->StartKeyd();
   int ready[2];
   if (::pipe2(ready, O_CLOEXEC) != 0) std::abort();
   const int log = ::open(log_file().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   const int nothing = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
-  CommandOptions options;
-  options.environment = options_.environment;
-  for (const auto& [name, value] : extra) options.environment[name] = value;
-  pid_ = Spawn({Daemon(), "--dev", folder_, "--product", options_.product}, options, nothing,
-               ready[1], log);
+  pid_ = Spawn(Command(), Options(extra), nothing, ready[1], log);
   ::close(ready[1]);
   ::close(log);
   ::close(nothing);
@@ -171,6 +195,7 @@ void Appliance::Kill() {
 }
 
 pid_t Appliance::keyd() const {
+  if (installation_ != nullptr) return installation_->keyd();
   const int fd = Connect(Path("keyd.sock"), Seconds(5));
   if (fd < 0) return 0;
   ucred credentials{};
@@ -181,6 +206,7 @@ pid_t Appliance::keyd() const {
 }
 
 void Appliance::KillKeyd() const {
+  if (installation_ != nullptr) return installation_->KillKeyd();
   const pid_t pid = keyd();
   if (pid <= 0) return;
   ::kill(pid, SIGKILL);
@@ -199,10 +225,9 @@ std::optional<int> Appliance::WaitForEnd(Seconds limit) {
 }
 
 Outcome Appliance::RunToEnd(const Environment& extra) const {
-  CommandOptions options;
-  options.environment = options_.environment;
-  for (const auto& [name, value] : extra) options.environment[name] = value;
-  return RunProgram({"timeout", "-s", "KILL", "20", Daemon(), "--dev", folder_}, options);
+  std::vector<std::string> command = Command();
+  command.insert(command.begin(), {"timeout", "-s", "KILL", "20"});
+  return RunProgram(command, Options(extra));
 }
 
 void Appliance::EditConfig(const std::string& from, const std::string& to) const {

@@ -1,13 +1,16 @@
-// The real daemon, `signetd --dev`, in a folder of the test's own, driven from outside: by the real
-// CLI, by raw JSON-RPC on its Unix socket and by foreign tools on its TLS port and token.
+// The real daemon, `signetd --dev` or as it is installed, in a folder of the test's own, driven
+// from outside: by the real CLI, by raw JSON-RPC on its Unix socket and by foreign tools on its TLS
+// port and token.
 #pragma once
 
 #include <boost/json.hpp>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "tests/support/command.h"
+#include "tests/support/installation.h"
 
 namespace signet::testing {
 
@@ -19,6 +22,9 @@ struct ApplianceOptions {
   // begins with an empty folder.
   bool prepared = true;
   Environment environment = {};
+  // Runs as its units would run it (installation.h); with a prepared folder only.
+  bool installed = false;
+  std::string config = {};  // added to signet.toml, where it is installed
 };
 
 // An answer to a JSON-RPC call; `status` is 0 when the connection broke before the answer was
@@ -52,6 +58,8 @@ class Appliance {
   pid_t keyd() const;
   // SIGKILL, and waits until it is gone.
   void KillKeyd() const;
+  // As it is installed: SIGTERM for signet-keyd; the exit code. Start starts it again.
+  int StopKeyd() { return installation_->StopKeyd(); }
   // Waits for a daemon that ends by itself; the exit code (128 + signal), nothing when it does not.
   std::optional<int> WaitForEnd(Seconds limit);
   // Runs a daemon that is expected to refuse to start.
@@ -62,8 +70,8 @@ class Appliance {
   const std::string& folder() const { return folder_; }  // the DIR of --dev
   std::string Path(const std::string& name) const { return folder_ + "/" + name; }
   std::string Spare(const std::string& name) const { return scratch_ / name; }  // outside DIR
-  std::string socket() const { return Path("signetd.sock"); }
-  std::string keys() const { return Path("keys.sock"); }  // of services
+  std::string socket() const;
+  std::string keys() const;  // of services
   const std::string& url() const { return url_; }
   std::string port() const { return url_.substr(url_.rfind(':') + 1); }
   std::string log_file() const { return scratch_ / "log"; }
@@ -97,10 +105,13 @@ class Appliance {
 
  private:
   std::string Request(const std::string& head, const std::string& body, Seconds limit) const;
+  std::vector<std::string> Command() const;
+  CommandOptions Options(const Environment& extra) const;
 
   ApplianceOptions options_;
   ScratchFolder scratch_;
   std::string folder_;
+  std::unique_ptr<Installation> installation_;
   std::string url_;
   pid_t pid_ = 0;
 };

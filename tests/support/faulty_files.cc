@@ -87,8 +87,11 @@ Result<std::string> FaultyFileSystem::ReadLink(const std::string& path) {
 Status FaultyFileSystem::Rename(const std::string& from, const std::string& to) {
   return Through("rename", to, [&] { return real_.Rename(from, to); });
 }
-Status FaultyFileSystem::SyncTree(const std::string& path) {
-  return Through("sync_tree", path, [&] { return real_.SyncTree(path); });
+Status FaultyFileSystem::LinkFile(const std::string& from, const std::string& to) {
+  return Through("link_file", to, [&] { return real_.LinkFile(from, to); });
+}
+Status FaultyFileSystem::SyncAll(const std::string& folder) {
+  return Through("sync_all", folder, [&] { return real_.SyncAll(folder); });
 }
 
 }  // namespace signet::testing

@@ -14,7 +14,7 @@ namespace signet::testing {
 
 // Fails the nth call (from 1) of an operation: "read", "write_atomic", "sync_file",
 // "sync_directory", "make_directory", "remove", "list", "info", "write_new", "set_owner",
-// "make_link", "read_link", "rename", "sync_tree", or "*" for the nth call of all.
+// "make_link", "read_link", "rename", "link_file", "sync_all", or "*" for the nth call of all.
 struct Fault {
   std::string operation;
   int nth = 1;
@@ -50,7 +50,8 @@ class FaultyFileSystem final : public FileSystem {
   Status MakeLink(const std::string& target, const std::string& path) override;
   Result<std::string> ReadLink(const std::string& path) override;
   Status Rename(const std::string& from, const std::string& to) override;
-  Status SyncTree(const std::string& path) override;
+  Status LinkFile(const std::string& from, const std::string& to) override;
+  Status SyncAll(const std::string& folder) override;
 
  private:
   // The fault of this call, if any.

@@ -81,6 +81,7 @@ void Fail(const SSL* ssl, int result, const char* when, Shaken* shaken) {
   } else if (kind == SSL_ERROR_SYSCALL && system != 0) {
     std::strncpy(text, std::strerror(system), sizeof text - 1);
   }
+  shaken->begun = BIO_number_read(SSL_get_rbio(ssl)) > 0;
   shaken->error = std::string(when) + ": " + text;
 }
 
@@ -105,6 +106,11 @@ TlsClient::TlsClient(TlsClientOptions options)
   SSL_CTX_set_max_proto_version(context, version == 0 ? TLS1_3_VERSION : version);
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
   LimitKey(context, options_.key, version);
+  if (!options_.certificate.empty()) {
+    EXPECT_EQ(SSL_CTX_use_certificate_chain_file(context, options_.certificate.c_str()), 1);
+    EXPECT_EQ(SSL_CTX_use_PrivateKey_file(context, options_.private_key.c_str(), SSL_FILETYPE_PEM),
+              1);
+  }
   if (options_.trust.empty()) return;
   EXPECT_EQ(SSL_CTX_load_verify_file(context, options_.trust.c_str()), 1) << options_.trust;
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
@@ -144,12 +150,8 @@ Shaken TlsClient::Shake(std::uint16_t port) const {
 }
 
 HandshakeLoop::HandshakeLoop(std::uint16_t port, const std::vector<TlsClientOptions>& clients) {
-  for (const TlsClientOptions& options : clients) {
-    threads_.emplace_back([this, port, options] {
-      const TlsClient client(options);
-      while (!stop_) Note(client.Shake(port));
-    });
-  }
+  for (const TlsClientOptions& options : clients)
+    threads_.emplace_back([this, port, options] { Run(port, options); });
 }
 
 HandshakeLoop::~HandshakeLoop() { Stop(); }
@@ -166,18 +168,30 @@ HandshakeLoop::Report HandshakeLoop::Now() const {
   return report_;
 }
 
-void HandshakeLoop::Note(const Shaken& shaken) {
-  {
-    const std::lock_guard lock(mutex_);
-    if (shaken.ok()) {
-      ++report_.handshakes;
-      ++report_.serials[shaken.serial];
-    } else {
-      (shaken.lost ? report_.lost : report_.failed).push_back(shaken.error);
-    }
+void HandshakeLoop::Run(std::uint16_t port, const TlsClientOptions& options) {
+  const TlsClient client(options);
+  auto served = std::chrono::steady_clock::now();
+  while (!stop_) {
+    const Shaken shaken = client.Shake(port);
+    const auto end = std::chrono::steady_clock::now();
+    if (!shaken.lost) served = end;
+    Note(shaken, end - served);
+    // Nobody listens: no reason to ask ten thousand times a second.
+    if (shaken.lost) std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  // Nobody listens: no reason to ask ten thousand times a second.
-  if (shaken.lost) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+}
+
+void HandshakeLoop::Note(const Shaken& shaken, Seconds gap) {
+  const std::lock_guard lock(mutex_);
+  if (shaken.ok()) {
+    ++report_.handshakes;
+    ++report_.serials[shaken.serial];
+  } else if (!shaken.lost) {
+    report_.failed.push_back(shaken.error);
+  } else {
+    (shaken.begun ? report_.cut : report_.lost).push_back(shaken.error);
+    report_.gap = std::max(report_.gap, gap);
+  }
 }
 
 }  // namespace signet::testing

@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +12,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "tests/support/command.h"
 
 namespace signet::testing {
 
@@ -22,12 +25,15 @@ struct TlsClientOptions {
   std::string trust = {};  // a PEM file of roots, against which the chain is verified; empty: not
   // Sends an HTTP request and waits for an answer: with TLS 1.3 a client is done before the server.
   bool ask = false;
+  // Of the client, for servers that ask: PEM files.
+  std::string certificate = {}, private_key = {};
 };
 
 // What came of one connection.
 struct Shaken {
   std::string error;               // empty: all went well
   bool lost = false;               // refused or reset by the peer's system, not refused by TLS
+  bool begun = false;              // the server had said something
   int version = 0;                 // e.g. TLS1_3_VERSION
   std::string serial;              // of the leaf, as "openssl x509 -serial" prints it
   std::vector<std::string> chain;  // SHA-256 of each certificate, lower-case hex, leaf first
@@ -50,8 +56,10 @@ class HandshakeLoop {
   struct Report {
     int handshakes = 0;                  // those that went well
     std::map<std::string, int> serials;  // how often each leaf was seen
-    std::vector<std::string> lost;       // Shaken.error of those that were lost
-    std::vector<std::string> failed;     // and of those that TLS refused: a wrong key, say
+    // Shaken.error of those that were lost before the server said a word, of those that were lost
+    // after that, and of those that TLS refused: a wrong key, say.
+    std::vector<std::string> lost, cut, failed;
+    Seconds gap{};  // the longest time in which one client tried and was lost again and again
   };
 
   HandshakeLoop(std::uint16_t port, const std::vector<TlsClientOptions>& clients);
@@ -64,7 +72,8 @@ class HandshakeLoop {
   Report Now() const;
 
  private:
-  void Note(const Shaken& shaken);
+  void Run(std::uint16_t port, const TlsClientOptions& options);
+  void Note(const Shaken& shaken, Seconds gap);
 
   mutable std::mutex mutex_;
   Report report_;

@@ -20,6 +20,12 @@ std::string Find(const std::string& text, const std::string& pattern) {
   return std::regex_search(text, match, std::regex(pattern)) ? match[1].str() : "";
 }
 
+std::string Connection(const std::string& address, const std::string& other,
+                       const std::string& lines) {
+  return "connections {\nsite {\nversion = 2\nchildless = force\nlocal_addrs = " + address +
+         "\nremote_addrs = " + other + "\n" + lines + "\n}\n}\n";
+}
+
 std::string SerialOf(const std::string& pem) {
   const std::string text = MustRun({"openssl", "x509", "-noout", "-serial"}, {pem, "", {}});
   return Find(text, "serial=([0-9A-F]+)");
@@ -35,21 +41,44 @@ std::string IkePair::WhyNot() {
   return WhyNoNamespaces();
 }
 
-IkePair::IkePair(const Snippet& snippet, const KeyAccess& access, const Peer& peer)
-    : access_(access) {
-  token_ = {"token",       "10.99.0.1", "10.99.0.2", snippet.inner + "\nremote {\nauth = pubkey\n}",
-            snippet.outer, nullptr};
-  peer_ = {"peer",
-           "10.99.0.2",
-           "10.99.0.1",
-           "local {\nauth = pubkey\ncerts = " + peer.certificate +
-               "\n}\nremote {\nauth = pubkey\nid = %any\ncacerts = " + peer.trust + "\n}",
-           "",
-           nullptr};
+IkePair::IkePair(const KeyAccess& access, const Peer& peer) : access_(access) {
+  token_ = {"token", "10.99.0.1", "10.99.0.2", "", "", nullptr};
+  peer_ = {"peer", "10.99.0.2", "10.99.0.1", "", "", nullptr};
+  peer_.swanctl =
+      Connection(peer_.address, peer_.other,
+                 "local {\nauth = pubkey\ncerts = " + peer.certificate +
+                     "\n}\nremote {\nauth = pubkey\nid = %any\ncacerts = " + peer.trust + "\n}");
   own_serial_ = SerialOf(ReadWhole(peer.certificate));
-  Write(token_, access.module);
-  Write(peer_, "");
+  Write(peer_);
   std::filesystem::copy_file(peer.key, folder_ / "peer/private/peer.key");
+}
+
+IkePair::IkePair(const Snippet& snippet, const KeyAccess& access, const Peer& peer)
+    : IkePair(access, peer) {
+  token_.plugin = "pkcs11 {\nmodules {\nsignet {\npath = " + access.module +
+                  "\nload_certs = no\nos_locking = yes\n}\n}\n}\n";
+  token_.swanctl =
+      snippet.outer + "\n" +
+      Connection(token_.address, token_.other, snippet.inner + "\nremote {\nauth = pubkey\n}");
+  Write(token_);
+}
+
+// Sections of one name are one section, in which the later setting is the one that counts.
+IkePair::IkePair(const PrintedSnippet& printed, const KeyAccess& access, const Peer& peer)
+    : IkePair(access, peer) {
+  const std::string place = printed.Place("/etc/swanctl/conf.d/");
+  const std::size_t begin = place.rfind('/') + 1;
+  connection_ = place.substr(begin, place.rfind(".conf") - begin);
+  const std::string subject = MustRun(
+      {"openssl", "x509", "-noout", "-subject", "-nameopt", "RFC2253", "-in", peer.certificate});
+  std::string text = printed.Under("/etc/swanctl/conf.d/");
+  text = Replaced(text, "remote_addrs = PEER", "remote_addrs = " + token_.other);
+  text = Replaced(text, "id = PEER", "id = \"" + Find(subject, "subject=(.*)") + "\"");
+  token_.plugin = printed.Under("/etc/strongswan.d/charon/pkcs11.conf");
+  token_.swanctl = text + "connections {\n" + connection_ +
+                   " {\nchildless = force\nlocal_addrs = " + token_.address + "\nchildren {\n" +
+                   connection_ + " {\nstart_action = none\n}\n}\n}\n}\n";
+  Write(token_);
 }
 
 IkePair::~IkePair() {
@@ -57,24 +86,18 @@ IkePair::~IkePair() {
 }
 
 // One setting a line: a value goes on to the end of its line.
-void IkePair::Write(const Side& side, const std::string& module) const {
+void IkePair::Write(const Side& side) const {
   const std::string own = folder_ / side.name;
   std::filesystem::create_directories(own + "/private");
-  const std::string token = module.empty() ? ""
-                                           : "pkcs11 {\nmodules {\nsignet {\npath = " + module +
-                                                 "\nload_certs = no\nos_locking = yes\n}\n}\n}\n";
   WriteWhole(own + "/strongswan.conf",
              "charon-systemd {\nload = random nonce openssl kdf pem pkcs1 pkcs8 x509 pubkey "
              "constraints kernel-netlink socket-default vici" +
-                 std::string(module.empty() ? "" : " pkcs11") +
+                 std::string(side.plugin.empty() ? "" : " pkcs11") +
                  "\njournal {\ndefault = -1\n}\nfilelog {\nall {\npath = " + own +
                  "/log\ndefault = 1\nflush_line = yes\n}\n}\nplugins {\nvici {\nsocket = unix://" +
-                 own + "/vici\n}\n" + token +
+                 own + "/vici\n}\n" + side.plugin +
                  "}\n}\nswanctl {\nload = random openssl pem pkcs1 pkcs8 x509 pubkey\n}\n");
-  WriteWhole(
-      own + "/swanctl.conf",
-      side.outer + "\nconnections {\nsite {\nversion = 2\nchildless = force\nlocal_addrs = " +
-          side.address + "\nremote_addrs = " + side.other + "\n" + side.connection + "\n}\n}\n");
+  WriteWhole(own + "/swanctl.conf", side.swanctl);
 }
 
 void IkePair::Start() {
@@ -126,8 +149,8 @@ void IkePair::Reload() const { Load(token_); }
 std::optional<IkePair::Sa> IkePair::Connect() const {
   // What the peer knows afterwards it was shown this time.
   EXPECT_EQ(Control(peer_, {"--flush-certs"}).code, 0);
-  static_cast<void>(Control(token_, {"--terminate", "--ike", "site", "--force"}));
-  if (Control(token_, {"--initiate", "--ike", "site"}).code != 0) return std::nullopt;
+  static_cast<void>(Control(token_, {"--terminate", "--ike", connection_, "--force"}));
+  if (Control(token_, {"--initiate", "--ike", connection_}).code != 0) return std::nullopt;
   const std::string all = Control(peer_, {"--list-sas", "--raw"}).out;
   Sa sa{Find(all, "state=(\\S+)"), Find(all, "remote-id=(.*?) initiator"), ""};
   // Certificates of no authority are its own one and that.

@@ -29,6 +29,8 @@ class IkePair {
   // The snippet's `inner` stands in a connection with one remote of any identity, its `outer`
   // beside the connections; a token's module is called "signet".
   IkePair(const Snippet& snippet, const KeyAccess& access, const Peer& peer);
+  // As printed; only addresses, the peer's name and that there are no children are the test's own.
+  IkePair(const PrintedSnippet& printed, const KeyAccess& access, const Peer& peer);
   ~IkePair();  // shows the logs when the test has failed
 
   // Starts both daemons and loads their configuration.
@@ -38,22 +40,25 @@ class IkePair {
   // A new IKE_SA (without children: only the authentication is of interest); nothing when refused.
   std::optional<Sa> Connect() const;
   std::string Log() const;
+  pid_t pid() const { return token_.daemon->pid(); }  // of the first side
 
  private:
   struct Side {
     std::string name, address, other;
-    std::string connection;  // lines of the connection
-    std::string outer;
+    std::string plugin;  // of strongswan.conf: the settings of pkcs11; empty: it is not loaded
+    std::string swanctl;
     std::unique_ptr<RunningProgram> daemon;
   };
 
-  void Write(const Side& side, const std::string& module) const;
+  IkePair(const KeyAccess& access, const Peer& peer);
+  void Write(const Side& side) const;
   void Join() const;  // the wire
   Outcome Control(const Side& side, std::vector<std::string> words) const;
   void Load(const Side& side) const;
 
   KeyAccess access_;
   ScratchFolder folder_;
+  std::string connection_ = "site";
   Side token_, peer_;
   std::string own_serial_;  // of the peer's certificate
 };

@@ -23,9 +23,11 @@ std::vector<std::string> Wrapping(const RunOptions& options, bool namespaces) {
   if (options.family) words.emplace_back("setsid");
   if (!options.user.empty()) {
     const std::string group = MustRun({"id", "-gn", options.user});
-    words.insert(words.end(),
-                 {"setpriv", "--reuid", options.user, "--regid", group.substr(0, group.find('\n')),
-                  "--clear-groups", "--pdeathsig", "KILL"});
+    words.insert(words.end(), {"setpriv", "--reuid", options.user, "--regid",
+                               group.substr(0, group.find('\n')), "--pdeathsig", "KILL"});
+    std::string groups;
+    for (const std::string& name : options.groups) groups += (groups.empty() ? "" : ",") + name;
+    words.push_back(groups.empty() ? "--clear-groups" : "--groups=" + groups);
   }
   return words;
 }

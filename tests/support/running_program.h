@@ -13,8 +13,9 @@ namespace signet::testing {
 
 struct RunOptions {
   CommandOptions command;
-  // Another user, with that user's own group and no further one; only root may ask for it.
+  // Another user, with that user's own group and these; only root may ask for it.
   std::string user = {};
+  std::vector<std::string> groups = {};
   // What it starts ends with it, however it ends: a process-id namespace where those are allowed, a
   // process group where not. A program that signals its whole process group needs this, too.
   bool family = false;

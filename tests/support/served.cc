@@ -7,6 +7,7 @@
 #include <array>
 #include <filesystem>
 #include <iostream>
+#include <regex>
 #include <sstream>
 
 namespace signet::testing {
@@ -16,35 +17,87 @@ namespace {
 struct Setting {
   std::string folder;
   std::string port, behind;  // ports of 127.0.0.1
-  Snippet snippet;
   KeyAccess access;
   std::string operator/(const std::string& name) const { return folder + "/" + name; }
 };
 
-std::string NginxTop(const Setting& s) {
-  return "daemon off; user nobody nogroup; worker_processes 2; pid " + s / "pid" +
-         "; error_log stderr notice;\n" + s.snippet.outer +
-         "\nevents { worker_connections 256; }\n";
+// What stands at the top of a server's file, and the whole block of one TLS side.
+struct Text {
+  std::string top, side;
+};
+using Printed = std::vector<PrintedSnippet>;
+
+// The second pair where the comment says that it goes; OTHER stands for its file.
+std::string Paired(const std::string& text, const std::string& other) {
+  std::smatch file;
+  EXPECT_TRUE(std::regex_search(other, file, std::regex("[Ii]nclude \\S*/(\\S+)\\.conf"))) << other;
+  return Replaced(text, "# A second pair beside it[^:]*: (\\S+ \\S+/)OTHER\\.conf",
+                  "$1" + file[1].str() + ".conf");
 }
 
-void WriteNginx(const Setting& s) {
+// The text below the place, for one pair or for two.
+std::string Side(const Printed& printed, const std::string& place) {
+  const std::string& text = printed[0].Under(place);
+  return printed.size() < 2 ? text : Paired(text, printed[1].Under(place));
+}
+
+// ---- nginx
+
+Text NginxByHand(const Setting& s, const Snippet& snippet) {
+  return {snippet.outer,
+          "server { listen 127.0.0.1:" + s.port + " ssl;\n" + snippet.inner + "\n}\n"};
+}
+
+Text NginxPrinted(const Setting& s, const Printed& printed) {
+  return {
+      printed[0].Under("nginx.conf, at the top"),
+      Replaced(Side(printed, "/conf.d/"), "listen 443 ssl", "listen 127.0.0.1:" + s.port + " ssl")};
+}
+
+Text NginxStreamByHand(const Setting& s, const Snippet& snippet) {
+  return {snippet.outer, "stream { server { listen 127.0.0.1:" + s.port +
+                             " ssl;\nproxy_pass 127.0.0.1:" + s.behind + ";\n" + snippet.inner +
+                             "\n} }\n"};
+}
+
+Text NginxStreamPrinted(const Setting& s, const Printed& printed) {
+  const std::string side = Replaced(Side(printed, "nginx.conf, beside http"), "listen \\d+ ssl",
+                                    "listen 127.0.0.1:" + s.port + " ssl");
+  return {printed[0].Under("nginx.conf, at the top"),
+          Replaced(side, "proxy_pass 127.0.0.1:\\d+", "proxy_pass 127.0.0.1:" + s.behind)};
+}
+
+std::string NginxTop(const Setting& s, const Text& text) {
+  return "daemon off; user nobody nogroup; worker_processes 2; pid " + s / "pid" +
+         "; error_log stderr notice;\n" + text.top + "\nevents { worker_connections 256; }\n";
+}
+
+void WriteNginx(const Setting& s, const Text& text) {
   std::string paths;
   for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
     paths += std::string(kind) + "_temp_path " + s / kind + "; ";
-  WriteWhole(s / "nginx.conf", NginxTop(s) + "http { access_log off; " + paths +
-                                   "\nserver { listen 127.0.0.1:" + s.port + " ssl;\n" +
-                                   s.snippet.inner +
-                                   "\nlocation / { return 200 \"hello\\n\"; } } }\n");
+  WriteWhole(s / "nginx.conf", NginxTop(s, text) + "http { access_log off; log_not_found off; " +
+                                   paths + "\n" + text.side + "}\n");
 }
 
-void WriteNginxStream(const Setting& s) {
+void WriteNginxStream(const Setting& s, const Text& text) {
   WriteWhole(s / "nginx.conf", "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\n" +
-                                   NginxTop(s) + "stream { server { listen 127.0.0.1:" + s.port +
-                                   " ssl;\nproxy_pass 127.0.0.1:" + s.behind + ";\n" +
-                                   s.snippet.inner + "\n} }\n");
+                                   NginxTop(s, text) + text.side);
 }
 
-void WriteApache(const Setting& s, const std::string& mpm) {
+// ---- Apache
+
+Text ApacheByHand(const Setting& s, const Snippet& snippet) {
+  return {snippet.outer, "<VirtualHost 127.0.0.1:" + s.port + ">\nSSLEngine on\n" + snippet.inner +
+                             "\n</VirtualHost>\n"};
+}
+
+Text ApachePrinted(const Setting& s, const Printed& printed) {
+  return {"", Replaced(Side(printed, "/sites-available/"), "VirtualHost \\*:443",
+                       "VirtualHost 127.0.0.1:" + s.port)};
+}
+
+void WriteApache(const Setting& s, const Text& text, const std::string& mpm) {
   std::string modules;
   for (const std::string& name : {"mpm_" + mpm, std::string("authz_core"), std::string("ssl")})
     modules += "LoadModule " + name + "_module /usr/lib/apache2/modules/mod_" + name + ".so\n";
@@ -52,40 +105,76 @@ void WriteApache(const Setting& s, const std::string& mpm) {
       s / "httpd.conf",
       modules + "ServerRoot " + s.folder + "\nServerName localhost\nPidFile " + s / "pid" +
           "\nDefaultRuntimeDir " + s.folder + "\nMutex file:" + s.folder +
-          " default\nUser www-data\nGroup www-data\nErrorLog /dev/stderr\nLogLevel notice\n" +
-          "DocumentRoot " + s / "empty" + "\nListen 127.0.0.1:" + s.port + "\n" + s.snippet.outer +
-          "\n<VirtualHost 127.0.0.1:" + s.port + ">\nSSLEngine on\n" + s.snippet.inner +
-          "\n</VirtualHost>\n");
+          " default\nUser www-data\nGroup www-data\nErrorLog /dev/stderr\nLogLevel notice ssl:info\n" +
+          "DocumentRoot " + s / "empty" + "\nListen 127.0.0.1:" + s.port + "\n" + text.top + "\n" +
+          text.side);
 }
-void WriteApacheEvent(const Setting& s) { WriteApache(s, "event"); }
-void WriteApachePrefork(const Setting& s) { WriteApache(s, "prefork"); }
+void WriteApacheEvent(const Setting& s, const Text& text) { WriteApache(s, text, "event"); }
+void WriteApachePrefork(const Setting& s, const Text& text) { WriteApache(s, text, "prefork"); }
 
-void WriteStunnel(const Setting& s) {
-  WriteWhole(s / "stunnel.conf",
-             "foreground = yes\npid =\nsyslog = no\nsetuid = nobody\nsetgid = nogroup\n" +
-                 s.snippet.outer + "\n[front]\naccept = 127.0.0.1:" + s.port +
-                 "\nconnect = 127.0.0.1:" + s.behind + "\n" + s.snippet.inner + "\n");
+// ---- stunnel
+
+Text StunnelByHand(const Setting& s, const Snippet& snippet) {
+  return {"foreground = yes\npid =\nsetuid = nobody\nsetgid = nogroup\n" + snippet.outer,
+          "\n[front]\naccept = 127.0.0.1:" + s.port + "\nconnect = 127.0.0.1:" + s.behind + "\n" +
+              snippet.inner + "\n"};
 }
 
-// Everything is the server's own, which starts as that user.
-void WriteTomcat(const Setting& s) {
-  for (const char* name : {"conf", "logs", "temp", "work", "webapps"})
-    std::filesystem::create_directories(s / name);
+Text StunnelPrinted(const Setting& s, const Printed& printed) {
+  const std::string text =
+      Replaced(printed[0].Under("/etc/stunnel/"), "0\\.0\\.0\\.0:8443", "127.0.0.1:" + s.port);
+  return {Replaced(text, "127\\.0\\.0\\.1:8080", "127.0.0.1:" + s.behind), ""};
+}
+
+void WriteStunnel(const Setting& s, const Text& text) {
+  WriteWhole(s / "stunnel.conf", "syslog = no\n" + text.top + text.side);
+}
+
+// ---- Tomcat
+
+Text TomcatByHand(const Setting& s, const Snippet& snippet) {
   WriteWhole(s / "conf/pkcs11.cfg",
              "name = Signet\nlibrary = " + s.access.module + "\nslotListIndex = 0\n");
   WriteWhole(s / "conf/signet.security",  // the twelfth is SunPKCS11 in JDK 17's own list
              "security.provider.12=SunPKCS11 " + s / "conf/pkcs11.cfg" + "\n");
-  WriteWhole(
-      s / "conf/server.xml",
-      "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + s.snippet.outer +
-          "\n<Server port=\"-1\"><Service name=\"Catalina\">\n<Connector address=\"127.0.0.1\" "
-          "port=\"" +
-          s.port +
-          "\" protocol=\"org.apache.coyote.http11.Http11NioProtocol\" SSLEnabled=\"true\" "
-          "scheme=\"https\" secure=\"true\">\n<SSLHostConfig protocols=\"TLSv1.2+TLSv1.3\">\n" +
-          s.snippet.inner +
-          "\n</SSLHostConfig></Connector>\n<Engine name=\"Catalina\" defaultHost=\"localhost\">"
-          "<Host name=\"localhost\" appBase=\"webapps\"/></Engine>\n</Service></Server>\n");
+  return {snippet.outer,
+          "<Connector address=\"127.0.0.1\" port=\"" + s.port +
+              "\" protocol=\"org.apache.coyote.http11.Http11NioProtocol\" SSLEnabled=\"true\" "
+              "scheme=\"https\" secure=\"true\">\n<SSLHostConfig protocols=\"TLSv1.2+TLSv1.3\">\n" +
+              snippet.inner + "\n</SSLHostConfig></Connector>\n"};
+}
+
+// A second purpose is a second entity.
+Text TomcatPrinted(const Setting& s, const Printed& printed) {
+  const PrintedSnippet& first = printed[0];
+  for (const std::string name : {"signet-pkcs11.cfg", "signet.security"}) {
+    const std::string text = first.Under(name);
+    const bool names_others = text.find("/etc/tomcat10") != std::string::npos;
+    WriteWhole(s / ("conf/" + name),
+               names_others ? Replaced(text, "/etc/tomcat10", s / "conf") : text);
+  }
+  Text text = {first.Under("above <Server>"),
+               Replaced(first.Under("inside <Service>"), "port=\"8443\"",
+                        "address=\"127.0.0.1\" port=\"" + s.port + "\"")};
+  if (printed.size() < 2) return text;
+  const std::string entity = "<!ENTITY [^>]*>", use = "&[^;]*;";
+  const std::string other_top = printed[1].Under("above <Server>");
+  const std::string other_side = printed[1].Under("inside <Service>");
+  std::smatch found;
+  if (std::regex_search(other_top, found, std::regex(entity)))
+    text.top = Replaced(text.top, entity, "$&\n" + found.str());
+  if (std::regex_search(other_side, found, std::regex(use)))
+    text.side = Replaced(text.side, use, "$&\n" + found.str());
+  return text;
+}
+
+// Everything is the server's own, which starts as that user.
+void WriteTomcat(const Setting& s, const Text& text) {
+  WriteWhole(s / "conf/server.xml",
+             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + text.top +
+                 "\n<Server port=\"-1\"><Service name=\"Catalina\">\n" + text.side +
+                 "<Engine name=\"Catalina\" defaultHost=\"localhost\">"
+                 "<Host name=\"localhost\" appBase=\"webapps\"/></Engine>\n</Service></Server>\n");
   MustRun({"chown", "-R", "nobody:nogroup", s.folder});
 }
 
@@ -122,7 +211,9 @@ struct Row {
   ServerTraits traits;
   const char* user;  // who starts it, empty: root
   int reload;        // the signal; 0: it must be started anew
-  void (*write)(const Setting&);
+  Text (*by_hand)(const Setting&, const Snippet&);
+  Text (*printed)(const Setting&, const Printed&);
+  void (*write)(const Setting&, const Text&);
   Words (*command)(const std::string& folder);
 };
 
@@ -131,24 +222,32 @@ constexpr std::array<Row, 6> kRows = {{
      {"nginx", "/usr/sbin/nginx", "nobody", true, true},
      "",
      SIGHUP,
+     NginxByHand,
+     NginxPrinted,
      WriteNginx,
      NginxCommand},
     {ServerKind::kNginxStream,
      {"nginx_stream", "/usr/lib/nginx/modules/ngx_stream_module.so", "nobody", true, true},
      "",
      SIGHUP,
+     NginxStreamByHand,
+     NginxStreamPrinted,
      WriteNginxStream,
      NginxCommand},
     {ServerKind::kApacheEvent,
      {"apache_event", "/usr/sbin/apache2", "www-data", true, true},
      "",
      SIGUSR1,
+     ApacheByHand,
+     ApachePrinted,
      WriteApacheEvent,
      ApacheCommand},
     {ServerKind::kApachePrefork,
      {"apache_prefork", "/usr/sbin/apache2", "www-data", true, true},
      "",
      SIGUSR1,
+     ApacheByHand,
+     ApachePrinted,
      WriteApachePrefork,
      ApacheCommand},
     // Closes its ports for a moment on SIGHUP.
@@ -156,12 +255,16 @@ constexpr std::array<Row, 6> kRows = {{
      {"stunnel", "/usr/bin/stunnel4", "nobody", false, false},
      "",
      SIGHUP,
+     StunnelByHand,
+     StunnelPrinted,
      WriteStunnel,
      StunnelCommand},
     {ServerKind::kTomcat,
      {"tomcat", "/usr/share/tomcat10/bin/bootstrap.jar", "nobody", true, false},
      "nobody",
      0,
+     TomcatByHand,
+     TomcatPrinted,
      WriteTomcat,
      TomcatCommand},
 }};
@@ -185,14 +288,30 @@ std::string ServedServer::WhyNot(ServerKind kind) {
   return {};
 }
 
-ServedServer::ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access,
-                           std::uint16_t port)
-    : kind_(kind), access_(access), port_(port) {
+// Tomcat's folders are there for all.
+ServedServer::ServedServer(ServerKind kind, const KeyAccess& access)
+    : kind_(kind), access_(access) {
   // The server's other user comes in.
   std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
-  std::filesystem::create_directory(folder_ / "empty");
-  RowOf(kind).write(
-      {folder_.path(), std::to_string(port), std::to_string(behind_.port()), snippet, access});
+  for (const char* name : {"empty", "conf", "logs", "temp", "work", "webapps"})
+    std::filesystem::create_directory(folder_ / name);
+}
+
+ServedServer::ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access)
+    : ServedServer(kind, access) {
+  const Setting setting{folder_.path(), std::to_string(port_), std::to_string(behind_.port()),
+                        access_};
+  const Row& row = RowOf(kind);
+  row.write(setting, row.by_hand(setting, snippet));
+}
+
+ServedServer::ServedServer(ServerKind kind, const std::vector<PrintedSnippet>& printed,
+                           const KeyAccess& access)
+    : ServedServer(kind, access) {
+  const Setting setting{folder_.path(), std::to_string(port_), std::to_string(behind_.port()),
+                        access_};
+  const Row& row = RowOf(kind);
+  row.write(setting, row.printed(setting, printed));
 }
 
 ServedServer::~ServedServer() {
@@ -227,13 +346,24 @@ int ServedServer::Stop() { return program_->Stop(); }
 
 bool ServedServer::Running() { return program_ != nullptr && program_->Running(); }
 
-std::set<std::string> ServedServer::Users() const {
+std::vector<std::string> ServedServer::Column(const std::string& name) const {
   // The program leads a session.
   std::istringstream lines(
-      MustRun({"ps", "-o", "user:32=", "-s", std::to_string(program_->pid())}));
-  std::set<std::string> users;
-  for (std::string user; lines >> user;) users.insert(user);
-  return users;
+      MustRun({"ps", "-o", name + "=", "-s", std::to_string(program_->pid())}));
+  std::vector<std::string> column;
+  for (std::string value; lines >> value;) column.push_back(value);
+  return column;
+}
+
+std::set<std::string> ServedServer::Users() const {
+  const std::vector<std::string> users = Column("user:32");
+  return {users.begin(), users.end()};
+}
+
+std::vector<pid_t> ServedServer::Processes() const {
+  std::vector<pid_t> processes;
+  for (const std::string& text : Column("pid")) processes.push_back(std::stoi(text));
+  return processes;
 }
 
 std::string ServedServer::Log() const { return program_ == nullptr ? "" : program_->Output(); }

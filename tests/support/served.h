@@ -6,8 +6,10 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "tests/support/loopback.h"
+#include "tests/support/printed_snippet.h"
 #include "tests/support/running_program.h"
 
 namespace signet::testing {
@@ -19,7 +21,7 @@ inline constexpr ServerKind kServerKinds[] = {ServerKind::kNginx,       ServerKi
                                               ServerKind::kApacheEvent, ServerKind::kApachePrefork,
                                               ServerKind::kStunnel,     ServerKind::kTomcat};
 
-// What an administrator writes into a server's own file, once.
+// What an administrator writes into a server's own file, once, where a test words it by itself.
 struct Snippet {
   // At the top of the file: directives of nginx and Apache, global options of stunnel, the DOCTYPE
   // of Tomcat's server.xml; for strongSwan what stands beside `connections`.
@@ -48,8 +50,11 @@ const ServerTraits& Traits(ServerKind kind);
 // A server on a loopback port. Where the server is a front, something behind it answers requests.
 class ServedServer {
  public:
-  ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access,
-               std::uint16_t port = FreePort());
+  ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access);
+  // As printed, of one purpose or of two at one port; only ports, and /etc with its folders, are
+  // the test's own.
+  ServedServer(ServerKind kind, const std::vector<PrintedSnippet>& printed,
+               const KeyAccess& access);
   ~ServedServer();  // shows the end of the log when the test has failed
 
   // Why this kind cannot be run here; empty when it can.
@@ -61,13 +66,18 @@ class ServedServer {
   int Stop();  // the exit code
   bool Running();
   std::set<std::string> Users() const;  // whom its processes belong to
+  std::vector<pid_t> Processes() const;
   std::uint16_t port() const { return port_; }
   std::string Log() const;  // all that the program itself wrote since its last start
 
  private:
+  // Of its processes, a column of ps.
+  std::vector<std::string> Column(const std::string& name) const;
+  ServedServer(ServerKind kind, const KeyAccess& access);
+
   const ServerKind kind_;
   const KeyAccess access_;
-  const std::uint16_t port_;
+  const std::uint16_t port_ = FreePort();
   ScratchFolder folder_;
   AnsweringServer behind_{"HTTP/1.0 200 OK\r\n\r\nhello\n", AnsweringServer::When::kWhenAsked};
   std::unique_ptr<RunningProgram> program_;

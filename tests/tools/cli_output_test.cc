@@ -1,4 +1,7 @@
 // What the CLI prints and how it exits.
+#include <cstdlib>
+#include <fstream>
+
 #include "tests/tools/cli_runner.h"
 
 namespace signet::tools {
@@ -59,6 +62,48 @@ TEST_F(CliTest, AnAnswerThatIsNoJsonRpcIsAFailureWithARemedy) {
   const Ran ran = Signet({"status"});
   EXPECT_EQ(ran.code, 1);
   EXPECT_THAT(ran.err, HasSubstr("remedy: "));
+}
+
+TEST_F(CliTest, ARemedyMayShowLinesToCopy) {
+  Play(R"({"service.snippet":[{"error":{"code":-32000,"message":"m","data":{"kind":"not-found",
+          "code":"SERVICE_NOT_CONFIGURED","detail":"none",
+          "remedy":"Add:\n[service.nginx]\nserver = \"nginx\"\u001b[31m","findings":[]}}}]})");
+  const Ran ran = Signet({"service", "snippet", "nginx", "tomcat"});
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_EQ(ran.err,
+            "signet: none (SERVICE_NOT_CONFIGURED)\n  remedy: Add:\n    [service.nginx]\n"
+            "    server = \"nginx\"\\x1b[31m\n");
+}
+
+TEST_F(CliTest, ASnippetIsPrintedAsItIs) {
+  Play(R"({"service.snippet":[{"result":{"server":"nginx","purpose":"tomcat","service":"web",
+          "folder":"/p/web/current","text":"# one\n    two {\n\n}\u001b\n"}}]})");
+  const Ran ran = Signet({"service", "snippet", "nginx", "tomcat", "--service", "web"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_EQ(ran.out, "# one\n    two {\n\n}\\x1b\n");
+  EXPECT_EQ(ran.err, "");
+  EXPECT_EQ(Received().at(0).at("request").at("params"),
+            json::parse(R"({"server":"nginx","purpose":"tomcat","service":"web"})"));
+  EXPECT_EQ(json::parse(Signet({"service", "snippet", "nginx", "tomcat", "--output", "json"}).out)
+                .at("folder")
+                .as_string(),
+            "/p/web/current");
+}
+
+TEST_F(CliTest, TheEnvironmentOfAKeyIsForAShell) {
+  Play(R"({"key.agentEnv":[{"result":{"purpose":"tomcat","address":"unix:path=/run/k.sock",
+          "module":"/m.so","uri":"pkcs11:token=a;id=%01","label":"x\ny; touch evil",
+          "environment":{"P11_KIT_SERVER_ADDRESS":"unix:path=/run/k.sock",
+                         "ODD":"a'b $(touch evil) `touch evil`"}}}]})");
+  const Ran ran = Signet({"key", "agent-env", "tomcat"});
+  EXPECT_EQ(ran.code, 0);
+  EXPECT_THAT(ran.out, HasSubstr("# uri: pkcs11:token=a;id=%01\n"));
+  EXPECT_THAT(ran.out, HasSubstr("export P11_KIT_SERVER_ADDRESS='unix:path=/run/k.sock'\n"));
+  WriteFile("env", ran.out);
+  WriteFile("try", ". ./env; printf '%s|%s' \"$P11_KIT_SERVER_ADDRESS\" \"$ODD\" >seen");
+  ASSERT_EQ(std::system(("cd '" + Path(".") + "' && sh ./try").c_str()), 0);
+  EXPECT_EQ(ReadFile(Path("seen")), "unix:path=/run/k.sock|a'b $(touch evil) `touch evil`");
+  EXPECT_FALSE(std::ifstream(Path("evil")).good());
 }
 
 constexpr std::string_view kTwoPages = R"({"certificate.list":[

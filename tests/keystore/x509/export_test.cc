@@ -194,6 +194,25 @@ TEST(ToHashedDirectory, OpenSslFindsTheIssuersInIt) {
 }
 
 // ABUSE 57: names of files are digests.
+TEST(ToKeyReference, IsASequenceOfDescriptionAndUri) {
+  const std::string uri = "pkcs11:token=a%20b;id=%01%ff;type=private";
+  const std::string pem = ToKeyReference(uri).value();
+  EXPECT_TRUE(pem.starts_with("-----BEGIN PKCS#11 PROVIDER URI-----\n"));
+  EXPECT_TRUE(pem.ends_with("-----END PKCS#11 PROVIDER URI-----\n"));
+  const std::string parsed = MustRun({"openssl", "asn1parse"}, {pem, "", {}});
+  EXPECT_EQ(Count(parsed, "\n"), 3u) << parsed;
+  EXPECT_NE(parsed.find("SEQUENCE"), std::string::npos);
+  EXPECT_NE(parsed.find("VISIBLESTRING     :PKCS#11 Provider URI v1.0\n"), std::string::npos);
+  EXPECT_NE(parsed.find("UTF8STRING        :" + uri + "\n"), std::string::npos);
+}
+
+TEST(VouchesForOthers, IsWhatOpenSslTakesForAnIssuer) {
+  EXPECT_TRUE(VouchesForOthers(Cert("root")));
+  EXPECT_TRUE(VouchesForOthers(Cert("int1")));
+  EXPECT_TRUE(VouchesForOthers(Cert("root-v1")));
+  EXPECT_FALSE(VouchesForOthers(Cert("leaf")));
+}
+
 TEST(ToHashedDirectory, NamesFilesAsRehashDoes) {
   std::vector<Certificate> certificates = SystemRoots();
   // Subjects in odd string types and spellings; two with one name; one that is there twice.

@@ -1,0 +1,80 @@
+// One appliance as it is installed, whose services are real servers of other makers; one for all
+// tests of a program, since making it takes longest.
+#pragma once
+
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "tests/support/appliance.h"
+#include "tests/support/certificate_authority.h"
+#include "tests/support/ike_pair.h"
+#include "tests/support/served.h"
+
+namespace signet::testing {
+
+// A server and the [service] of the appliance that is meant for it.
+struct ServedRow {
+  ServerKind kind;
+  const char* server;   // as `signet service snippet` has it
+  const char* service;  // of signet.toml
+  const char* rsa;      // purposes
+  const char* ec;
+  // As whom it came to the key socket: most workers come as themselves, but stunnel comes before it
+  // gives up root's rights, and never again.
+  const char* client;
+};
+inline void PrintTo(const ServedRow& row, std::ostream* out) { *out << row.server; }
+inline constexpr ServedRow kServedRows[] = {
+    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
+    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
+    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
+    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
+    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA", "root"},
+    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA", "nobody"},
+};
+
+// A purpose's certificate as the appliance shows it.
+struct ShownIdentity {
+  std::string serial;              // as "openssl x509 -serial" prints it
+  std::vector<std::string> chain;  // SHA-256, leaf first, without the root
+};
+
+class ServedWorld {
+ public:
+  // Why there is none here; empty when there is.
+  static std::string WhyNot();
+  static ServedWorld& Get();
+
+  Appliance& appliance() { return appliance_; }
+  const CertificateAuthority& ca() const { return ca_; }
+
+  PrintedSnippet Snippet(const std::string& server, const std::string& purpose,
+                         const std::string& service) const;
+  // What the lines of `signet key agent-env` leave in a shell's environment.
+  KeyAccess Access(const std::string& purpose, const std::string& service) const;
+  // With a configuration as printed: for one purpose, or for both at one port.
+  std::unique_ptr<ServedServer> Server(const ServedRow& row,
+                                       const std::vector<std::string>& purposes) const;
+  // The purposes that the row's server can have at one port.
+  static std::vector<std::string> Purposes(const ServedRow& row);
+
+  ShownIdentity Shown(const std::string& purpose) const;
+  std::string Serial(const std::string& purpose) const;  // of it
+  // Renewals by `signet`: a self-signed certificate, or a CSR that the CA signs; a new key each.
+  void Generate(const std::string& purpose) const;
+  void Sign(const std::string& purpose) const;
+
+  // signet_signatures_total by purpose and uid, of GET /metrics.
+  long Signatures(const std::string& purpose, const std::string& user) const;
+  long Metric(const std::string& name) const;
+
+ private:
+  class Owner;
+  ServedWorld();
+
+  Appliance appliance_;
+  CertificateAuthority ca_;
+};
+
+}  // namespace signet::testing
