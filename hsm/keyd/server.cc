@@ -64,6 +64,8 @@ void AgentServer::Impl::PutDown(Client& client, Rest rest) {
     if (client.reading_since == SteadyTime{}) client.reading_since = now;
     at_most(client.reading_since + limits.message);
   }
+  const bool at_rest = rest == Rest::kIdle && client.in.empty();
+  survival.SetBusy(client.slot, !at_rest || !initialized);
   if (client.in.empty() && client.in.capacity() > kRoomAtRest) WipedString().swap(client.in);
   if (client.out.empty() && client.out.capacity() > kRoomAtRest) std::string().swap(client.out);
   const std::size_t holds = client.in.capacity() + client.out.capacity() + client.connection.Held();
@@ -133,10 +135,11 @@ ssize_t ReceiveFromPeer(int descriptor, uid_t uid, char* scratch) {
 }  // namespace
 
 AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scratch) {
+  // Before it is read: a request that is lost with this process must not look like none.
+  survival.SetBusy(client.slot, true);
   while (true) {
     const ssize_t got = ReceiveFromPeer(client.fd, client.connection.peer().uid, scratch);
     if (got > 0) {
-      survival.SetBusy(client.slot, true);
       if (client.in.capacity() < 64) client.in.reserve(256);
       client.in.append(scratch, static_cast<std::size_t>(got));
       if (client.connection.management()) Wipe(scratch, static_cast<std::size_t>(got));

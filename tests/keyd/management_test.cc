@@ -100,8 +100,7 @@ class Management : public ::testing::Test {
                                   Number(session) + MechanismOctets(mechanism) +
                                       TemplateOctets(public_part) + TemplateOctets(private_part));
     Reader reader(answer.arguments);
-    if (!answer.there || answer.call == 0)
-      return {answer.there ? answer.error : CKR_DEVICE_REMOVED};
+    if (answer.error != CKR_OK) return {answer.error, 0, 0};
     return {CKR_OK, reader.Number(), reader.Number()};
   }
   CK_RV Name(CK_OBJECT_HANDLE object, const Attributes& names) {

@@ -118,7 +118,7 @@ std::optional<RawClient::Answer> RawClient::ReadAnswer(double seconds) {
   answer.call = reader.Word();
   answer.signature = reader.Octets().value_or("");
   answer.arguments = body->substr(header.options + 8 + answer.signature.size());
-  if (answer.call == 0) answer.error = Reader(answer.arguments).Number();
+  answer.error = answer.call == 0 ? Reader(answer.arguments).Number() : CKR_OK;
   return answer;
 }
 
@@ -132,7 +132,7 @@ RawClient::Answer RawClient::Call(hsm::wire::Call call, std::string_view signatu
 CK_RV RawClient::Greet(std::string_view credential) {
   if (!Send(std::string(1, '\0')) || Receive(1) != std::string(1, '\0')) return CKR_DEVICE_REMOVED;
   const Answer answer = Call(hsm::wire::Call::kInitialize, "ayyay", HelloArguments(credential));
-  return answer.there ? answer.error : CKR_DEVICE_REMOVED;
+  return answer.error;
 }
 
 CK_SESSION_HANDLE RawClient::Open() {
@@ -157,10 +157,8 @@ CK_RV RawClient::Sign(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key, std::stri
                       std::string_view data, std::string* signature) {
   Answer answer = Call(hsm::wire::Call::kSignInit, "uMu",
                        Number(session) + std::string(mechanism) + Number(key));
-  if (!answer.there) return CKR_DEVICE_REMOVED;
   if (answer.error != CKR_OK) return answer.error;
   answer = Call(hsm::wire::Call::kSign, "uayfy", Number(session) + Array(data) + Word(1024));
-  if (!answer.there) return CKR_DEVICE_REMOVED;
   if (signature != nullptr) *signature = Reader(answer.arguments).Array();
   return answer.error;
 }

@@ -35,7 +35,7 @@ class RawClient {
   struct Answer {
     bool there = false;  // else the connection is gone
     std::uint32_t code = 0, call = 0;
-    CK_RV error = CKR_OK;  // of an answer that says nothing else
+    CK_RV error = CKR_DEVICE_REMOVED;  // CKR_OK, or the error that it says
     std::string signature, arguments;
   };
   std::optional<Answer> ReadAnswer(double seconds = 10);
