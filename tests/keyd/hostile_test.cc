@@ -322,6 +322,17 @@ TEST_F(Hostile, PassedDescriptorsAreDropped) {
 }
 
 // Everything that a connection may hold, on as many as one user may have.
+// What a worker has of its master's: the connection is no right to use the key.
+TEST_F(Hostile, AConnectionThatAnotherUserWritesToIsClosed) {
+  if (!IsRoot()) GTEST_SKIP() << "becomes other users of the machine";
+  RawClient master = Greeted();
+  const CK_SESSION_HANDLE own = master.Open();
+  const CK_OBJECT_HANDLE object = master.Key(own, "tomcat");
+  EXPECT_EQ(master.Sign(own, object, MechanismOctets(CKM_ECDSA), std::string(32, 'x')), CKR_OK);
+  AsUser("nobody", [&] { EXPECT_FALSE(master.Call(Call::kGetInfo, "", "").there); });
+  EXPECT_EQ(Greeted().Open(), 1u);
+}
+
 TEST_F(Hostile, WhatClientsLeaveLyingIsBoundedAsAWhole) {
   const std::string part(60000, 'p');
   std::vector<RawClient> clients;

@@ -254,10 +254,9 @@ TEST_F(Restart, ByASuccessorOpensSocketsOfNewServices) {
              config + "[service.web]\nuser = \"www-data\"\nsocket = \"web.sock\"\n");
   world.Replace();
   AsUser("www-data", [&] {
-    for (const std::string& socket : {world.keys(), world.Path("web.sock")}) {
-      const StockClient client(socket);
-      EXPECT_EQ(Sign(client, client.Open()), CKR_OK) << socket;
-    }
+    const StockClient client(world.Path("web.sock"));
+    EXPECT_EQ(Sign(client, client.Open()), CKR_OK);
+    EXPECT_FALSE(StockClient(world.keys()).Served());
   });
   // One that cannot be opened stops nobody.
   WriteWhole(world.Path("taken.sock"), "a file");
@@ -265,7 +264,7 @@ TEST_F(Restart, ByASuccessorOpensSocketsOfNewServices) {
              config + "[service.web]\nuser = \"www-data\"\nsocket = \"taken.sock\"\n");
   world.Replace();
   EXPECT_THAT(world.Log(), HasSubstr("SOCKET_PATH_UNSAFE"));
-  AsUser("www-data", [&] { EXPECT_TRUE(StockClient(world.keys()).Served()); });
+  EXPECT_TRUE(StockClient(world.keys()).Served());
 }
 
 TEST_F(Restart, AfterAKillBeginsAnewWithTheViewOfBeforeAndWithoutSignetd) {
@@ -287,7 +286,7 @@ TEST_F(Restart, AfterAKillBeginsAnewWithTheViewOfBeforeAndWithoutSignetd) {
 TEST_F(Restart, AfterAKillIsNoticedBySignetd) {
   auto& manager = world.manager();
   std::atomic<int> rebuilt{0};
-  manager.OnRebuild([&] { ++rebuilt; });
+  manager.OnRebuild([&] { return ++rebuilt > 0; });
   const auto sign = [&] {
     return manager.token().SignDigest(world.Key("ec").id, hsm::SignScheme::kEcdsa,
                                       hsm::HashAlgorithm::kSha256, std::string(32, 'd'));
