@@ -11,6 +11,7 @@
 
 #include "hsm/keyd/agent_impl.h"
 #include "hsm/pin_source.h"
+#include "hsm/token_uri.h"
 #include "platform/logging.h"
 #include "platform/users.h"
 
@@ -187,6 +188,19 @@ Result<std::unique_ptr<Agent>> Agent::Start(AgentConfig config, FileSystem& file
   std::unique_ptr<Agent> agent(new Agent(std::make_unique<Impl>(std::move(config), files)));
   SIGNET_TRY(agent->impl_->Open(clock));
   return agent;
+}
+
+Status Agent::Check(const AgentConfig& config, FileSystem& files) {
+  if (!config.management_user.empty()) {
+    SIGNET_TRY(FindUser(config.management_user));
+  }
+  SIGNET_TRY(auto source, PinSource::Parse(config.credential));
+  SIGNET_TRY(source.Read(files));
+  SIGNET_TRY(PinSource::Parse(config.token.pin_source));
+  SIGNET_TRY(TokenUri::Parse(config.token.uri));
+  SIGNET_TRY(files.Info(config.token.module));
+  SIGNET_TRY(ThrottleFile(config.directory + "/throttle.json", files).Load());
+  return Ok();
 }
 
 bool Agent::Stop() {
