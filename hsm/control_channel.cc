@@ -2,6 +2,7 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -117,6 +118,9 @@ Status ControlChannel::Connect() {
   std::memcpy(address.sun_path, socket_.data(), socket_.size());
   fd_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (fd_ < 0) return ErrnoError(errno, "socket", socket_);
+  // Of a process that is stopped the queue fills up, and connect would wait for ever.
+  const timeval patience{kGreeting / std::chrono::seconds(1), 0};
+  setsockopt(fd_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
   if (connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     const int problem = errno;
     Close();

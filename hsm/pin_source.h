@@ -22,6 +22,7 @@ class PinSource {
   Result<Secret> Read(FileSystem& files) const;
 
   bool none() const { return kind_ == Kind::kNone; }
+  bool once() const { return kind_ == Kind::kDescriptor; }  // to be read a single time
 
  private:
   enum class Kind : std::uint8_t { kNone, kFile, kCredential, kDescriptor, kPrompt };

@@ -142,7 +142,10 @@ Result<Pkcs11Token::TakenPtr> Pkcs11Token::TakeUp(Session& session, const KeyId&
   }
   const CK_OBJECT_HANDLE half = halves.empty() ? taken->key.handle : halves.front();
   SIGNET_TRY(taken->key.public_key, ReadPublicKey(session, half, *spec));
-  SIGNET_TRY(ProveKey(session, link_.mechanisms(), taken->key));
+  // The owner of a remote token has proved it before its first signature.
+  if (!link_.remote()) {
+    SIGNET_TRY(ProveKey(session, link_.mechanisms(), taken->key));
+  }
   SIGNET_TRY(taken->spki, Spki(*taken->key.public_key));
   Remember(id, taken);
   return taken;

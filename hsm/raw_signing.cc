@@ -38,6 +38,8 @@ Status CheckData(const RawMechanism& row, const KeySpec& spec, const wire::Mecha
     fits = data.size() + 11 <= Bytes(spec);
   } else if (row.type == CKM_RSA_PKCS_PSS) {
     fits = data.size() == FindHash(mechanism.pss->hashAlg)->size;
+  } else if (row.type == CKM_RSA_X_509) {
+    fits = data.size() == Bytes(spec);
   } else if (row.type == CKM_ECDSA) {
     fits = data.size() >= 20 && data.size() <= 128;
   }
@@ -45,11 +47,35 @@ Status CheckData(const RawMechanism& row, const KeySpec& spec, const wire::Mecha
   return Ok();
 }
 
+struct Free {
+  void operator()(EVP_PKEY_CTX* p) const { EVP_PKEY_CTX_free(p); }
+};
+using Context = std::unique_ptr<EVP_PKEY_CTX, Free>;
+
+// The public operation on an unpadded signature gives the block that was signed (RFC 8017 §5.2.2).
+bool VerifyBlock(EVP_PKEY& key, std::string_view block, const std::string& signature) {
+  const Context context(EVP_PKEY_CTX_new(&key, nullptr));
+  std::string recovered(block.size(), '\0');
+  std::size_t size = recovered.size();
+  return context != nullptr && EVP_PKEY_encrypt_init(context.get()) == 1 &&
+         EVP_PKEY_CTX_set_rsa_padding(context.get(), RSA_NO_PADDING) == 1 &&
+         EVP_PKEY_encrypt(context.get(), reinterpret_cast<unsigned char*>(recovered.data()), &size,
+                          Octets(signature), signature.size()) == 1 &&
+         recovered == block;
+}
+
+Error WrongSignature() {
+  return MakeError(Kind::kTokenFailed, "SIGNATURE_WRONG",
+                   "the token made a signature that the public key does not verify",
+                   "Stop using this token until its self-test passes.");
+}
+
 Status Verify(const SigningKey& key, const RawMechanism& row, const wire::Mechanism& mechanism,
               std::string_view data, const std::string& signature) {
-  struct Free {
-    void operator()(EVP_PKEY_CTX* p) const { EVP_PKEY_CTX_free(p); }
-  };
+  if (row.type == CKM_RSA_X_509) {
+    if (VerifyBlock(*key.public_key, data, signature)) return Ok();
+    return WrongSignature();
+  }
   std::string digest(data);
   const HashRow* hash =
       FindHash(row.hash != 0 ? row.hash : (mechanism.pss ? mechanism.pss->hashAlg : 0));
@@ -61,8 +87,7 @@ Status Verify(const SigningKey& key, const RawMechanism& row, const wire::Mechan
       return OpenSslError(Kind::kInternal, "INTERNAL", "hashing");
     }
   }
-  const std::unique_ptr<EVP_PKEY_CTX, Free> context(
-      EVP_PKEY_CTX_new(key.public_key.get(), nullptr));
+  const Context context(EVP_PKEY_CTX_new(key.public_key.get(), nullptr));
   bool ok = context != nullptr && EVP_PKEY_verify_init(context.get()) == 1 &&
             EVP_PKEY_CTX_set_rsa_padding(
                 context.get(), mechanism.pss ? RSA_PKCS1_PSS_PADDING : RSA_PKCS1_PADDING) == 1;
@@ -75,9 +100,7 @@ Status Verify(const SigningKey& key, const RawMechanism& row, const wire::Mechan
   ok = ok && EVP_PKEY_verify(context.get(), Octets(signature), signature.size(), Octets(digest),
                              digest.size()) == 1;
   if (ok) return Ok();
-  return MakeError(Kind::kTokenFailed, "SIGNATURE_WRONG",
-                   "the token made a signature that the public key does not verify",
-                   "Stop using this token until its self-test passes.");
+  return WrongSignature();
 }
 
 }  // namespace
@@ -93,6 +116,7 @@ const std::vector<RawMechanism>& RawMechanisms() {
       {CKM_SHA384_RSA_PKCS_PSS, "CKM_SHA384_RSA_PKCS_PSS", KeyAlgorithm::kRsa, CKM_SHA384},
       {CKM_SHA512_RSA_PKCS_PSS, "CKM_SHA512_RSA_PKCS_PSS", KeyAlgorithm::kRsa, CKM_SHA512},
       {CKM_ECDSA, "CKM_ECDSA", KeyAlgorithm::kEc, 0},
+      {CKM_RSA_X_509, "CKM_RSA_X_509", KeyAlgorithm::kRsa, 0, true},
   };
   return kRows;
 }
@@ -104,9 +128,9 @@ const RawMechanism* FindRawMechanism(CK_MECHANISM_TYPE type) {
   return nullptr;
 }
 
-CK_RV CheckRawMechanism(const wire::Mechanism& mechanism, const KeySpec& spec) {
+CK_RV CheckRawMechanism(const wire::Mechanism& mechanism, const KeySpec& spec, bool management) {
   const RawMechanism* row = FindRawMechanism(mechanism.type);
-  if (row == nullptr) return CKR_MECHANISM_INVALID;
+  if (row == nullptr || (row->management_only && !management)) return CKR_MECHANISM_INVALID;
   if (!mechanism.octets.empty()) return CKR_MECHANISM_PARAM_INVALID;
   const bool is_pss = row->type == CKM_RSA_PKCS_PSS || row->type == CKM_SHA256_RSA_PKCS_PSS ||
                       row->type == CKM_SHA384_RSA_PKCS_PSS || row->type == CKM_SHA512_RSA_PKCS_PSS;
@@ -128,7 +152,7 @@ std::size_t RawSignatureSize(const KeySpec& spec) {
 
 Result<std::string> SignRaw(Session& session, const SigningKey& key,
                             const wire::Mechanism& mechanism, std::string_view data) {
-  if (const CK_RV code = CheckRawMechanism(mechanism, key.spec); code != CKR_OK) {
+  if (const CK_RV code = CheckRawMechanism(mechanism, key.spec, true); code != CKR_OK) {
     return CkError(code, "C_SignInit");
   }
   const RawMechanism& row = *FindRawMechanism(mechanism.type);

@@ -134,6 +134,7 @@ Result<std::string> CallSign(Session& session, CK_OBJECT_HANDLE key, CK_MECHANIS
   ++module.count.made;
   if (size != expected) {
     session.Discard();
+    ++module.count.refused;
     return MakeError(Kind::kTokenFailed, "SIGNATURE_WRONG",
                      "the token gave a signature of " + std::to_string(size) + " instead of " +
                          std::to_string(expected) + " octets",

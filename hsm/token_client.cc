@@ -42,9 +42,10 @@ struct TokenClient::Impl {
       Log(LogLevel::kWarning, "signet-keyd is gone: " + error.ToString());
     }
     void OnPinRefused(const Error&) override {}
+    // Not from here: who takes his EVP_PKEY up anew may meet the next failure, and so on.
     void OnRecovered() override {
       token.DropCache();
-      if (recovered) recovered();
+      recovered = true;
     }
 
     std::unique_ptr<Module> module;
@@ -52,7 +53,7 @@ struct TokenClient::Impl {
     Durability durability;
     Pkcs11Token token;
     std::atomic<int> busy{0};
-    std::function<void()> recovered;
+    std::atomic<bool> recovered{false};
   };
 
   // Changes and EVP_PKEYs on the first strand, signatures on whichever is least busy.
@@ -104,8 +105,10 @@ struct TokenClient::Impl {
   std::string instance;
   std::int64_t generation = -1;
   std::string view_document, view_digest;
-  std::vector<std::function<void()>> rebuilt;
+  std::vector<std::function<bool()>> rebuilt;
+  std::function<void()> unreachable;
   std::mutex probe_mutex;  // one look at a time
+  std::mutex show_mutex;   // the newest document is the last one sent
 
   void Announce();
   Status TakeUp(const control::StateAnswer& answer);
@@ -113,12 +116,14 @@ struct TokenClient::Impl {
 };
 
 void TokenClient::Impl::Announce() {
-  std::vector<std::function<void()>> callbacks;
+  std::vector<std::function<bool()>> callbacks;
   {
     const std::lock_guard lock(mutex);
     callbacks = rebuilt;
   }
-  for (const auto& callback : callbacks) callback();
+  for (const auto& callback : callbacks) {
+    if (!callback()) strands.front()->recovered = true;
+  }
 }
 
 // Connections of a process that is no more, or handles of a token that was loaded anew.
@@ -144,17 +149,19 @@ Status TokenClient::Impl::TakeUp(const control::StateAnswer& answer) {
     hung = false;
   }
   if (!operational) return Ok();
+  if (became) strands.front()->recovered = true;  // also where a connection fails now
   for (const auto& strand : strands) {
     if (anew || !strand->link.connected()) {
       SIGNET_TRY(strand->link.Connect(true));
       strand->token.DropCache();
     }
   }
-  if (became) Announce();
+  if (strands.front()->recovered.exchange(false)) Announce();
   return Ok();
 }
 
 Status TokenClient::Impl::GiveView(const std::string& theirs) {
+  const std::lock_guard one(show_mutex);
   std::string document;
   {
     const std::lock_guard lock(mutex);
@@ -176,8 +183,6 @@ Result<std::unique_ptr<TokenClient>> TokenClient::Open(TokenClientConfig config,
                                                                std::string(credential.Reveal())}));
     impl->strands.push_back(std::make_unique<Impl::Strand>(std::move(module), std::move(uri)));
   }
-  Impl* raw = impl.get();
-  impl->strands.front()->recovered = [raw] { raw->Announce(); };
   std::unique_ptr<TokenClient> client(new TokenClient(std::move(impl)));
   client->impl_->info.state = TokenState::kFailed;
   static_cast<void>(client->Probe());  // the state tells
@@ -212,9 +217,14 @@ Status TokenClient::Probe() {
     return FromJson<control::StateAnswer>(value);
   }();
   if (!answer) {
-    const std::lock_guard lock(impl_->mutex);
-    impl_->info.state = TokenState::kFailed;
-    impl_->info.reason = answer.error().detail + ". " + answer.error().remedy;
+    std::function<void()> unreachable;
+    {
+      const std::lock_guard lock(impl_->mutex);
+      impl_->info.state = TokenState::kFailed;
+      impl_->info.reason = answer.error().detail + ". " + answer.error().remedy;
+      unreachable = impl_->unreachable;
+    }
+    if (unreachable) unreachable();
     return answer.error();
   }
   SIGNET_TRY(impl_->TakeUp(answer.value()));
@@ -222,8 +232,10 @@ Status TokenClient::Probe() {
 }
 
 Status TokenClient::Unlock(Secret pin) {
-  SIGNET_TRY(impl_->slow.Call(control::kUnlock, pin.Reveal(), kSlow));
-  return Probe();
+  auto unlocked = impl_->slow.Call(control::kUnlock, pin.Reveal(), kSlow);
+  static_cast<void>(Probe());  // the state tells, also of a wrong PIN
+  if (!unlocked) return std::move(unlocked).error();
+  return Ok();
 }
 
 Status TokenClient::Lock() {
@@ -253,6 +265,7 @@ Result<UseReport> TokenClient::Use() {
 
 Status TokenClient::Show(const KeyView& view) {
   std::string document = json::serialize(ToJson(view));
+  const std::lock_guard one(impl_->show_mutex);
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->view_digest = Sha256Hex(document);
@@ -262,9 +275,14 @@ Status TokenClient::Show(const KeyView& view) {
   return Ok();
 }
 
-void TokenClient::OnRebuild(std::function<void()> callback) {
+void TokenClient::OnRebuild(std::function<bool()> callback) {
   const std::lock_guard lock(impl_->mutex);
   impl_->rebuilt.push_back(std::move(callback));
+}
+
+void TokenClient::OnUnreachable(std::function<void()> callback) {
+  const std::lock_guard lock(impl_->mutex);
+  impl_->unreachable = std::move(callback);
 }
 
 pid_t TokenClient::keyd() const { return impl_->quick.peer(); }

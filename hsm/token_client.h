@@ -44,9 +44,12 @@ class TokenClient final : public TokenControl {
   Result<UseReport> Use() override;
   Status Show(const KeyView& view) override;
 
-  // Called after keys were taken up anew and when the token became operational: whoever holds an
-  // EVP_PKEY takes it up too. On the thread that noticed, with no lock held.
-  void OnRebuild(std::function<void()> callback);
+  // Called by Probe after keys were taken up anew and when the token became operational: whoever
+  // holds an EVP_PKEY takes it up too. Again with the next Probe when it says that it could not. No
+  // lock is held.
+  void OnRebuild(std::function<bool()> callback);
+  // Called when a Probe finds nobody, on its thread.
+  void OnUnreachable(std::function<void()> callback);
   // The process on the other side; 0 when it was never reached.
   pid_t keyd() const;
 

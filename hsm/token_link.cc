@@ -1,5 +1,7 @@
 #include "hsm/token_link.h"
 
+#include <thread>
+
 #include "hsm/objects.h"
 #include "platform/logging.h"
 
@@ -92,8 +94,14 @@ Status TokenLink::Login(const Secret& pin) {
 }
 
 Secret TokenLink::KeptPin() {
-  const std::lock_guard lock(recover_mutex_);
-  return pin_.Clone();
+  // Not for ever: a rebuild may hang in the module.
+  for (const auto until = std::chrono::steady_clock::now() + kLastWait;
+       std::chrono::steady_clock::now() < until;
+       std::this_thread::sleep_for(std::chrono::milliseconds(10))) {
+    const std::unique_lock lock(recover_mutex_, std::try_to_lock);
+    if (lock.owns_lock()) return pin_.Clone();
+  }
+  return Secret();
 }
 
 void TokenLink::Logout() {

@@ -93,6 +93,7 @@ class TokenLink {
 
   // Changes when all handles and EVP_PKEYs of before are void.
   std::uint64_t generation() const { return generation_.load(); }
+  bool remote() const { return module_.remote().has_value(); }
   bool connected() const { return connected_.load(); }
   bool logged_in() const { return logged_in_.load(); }
   CK_TOKEN_INFO token_info() const;

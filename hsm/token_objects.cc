@@ -47,6 +47,9 @@ Status CheckPrivatePart(const std::vector<Attribute>& attributes) {
   fits = fits && extractable.has_value() &&
          (!*extractable || Flag(attributes, CKA_WRAP_WITH_TRUSTED).value_or(false));
   for (const Attribute& attribute : attributes) {
+    // Of two that are named alike a token may take the other one.
+    const auto alike = [&](const Attribute& other) { return other.type == attribute.type; };
+    if (std::count_if(attributes.begin(), attributes.end(), alike) != 1) fits = false;
     const bool is_key_material =
         attribute.type >= CKA_PRIVATE_EXPONENT && attribute.type <= CKA_COEFFICIENT;
     if (attribute.type == CKA_VALUE || attribute.type == CKA_TRUSTED || is_key_material)
@@ -128,10 +131,14 @@ Result<std::vector<TokenObjects::Number>> TokenObjects::Find(const std::vector<A
     numbers.clear();
     for (const CK_OBJECT_HANDLE handle : found) {
       auto object_class = ReadNumber(session, handle, CKA_CLASS);
-      // Keys are all that there is to manage; what was destroyed since is not found.
-      if (!object_class ||
-          (object_class.value() != CKO_PRIVATE_KEY && object_class.value() != CKO_PUBLIC_KEY &&
-           object_class.value() != CKO_SECRET_KEY)) {
+      if (!object_class) {
+        if (StalenessOf(CkCode(object_class.error())) == Staleness::kHandle)
+          continue;  // gone since
+        return std::move(object_class).error();
+      }
+      // Keys are all that there is to manage.
+      if (object_class.value() != CKO_PRIVATE_KEY && object_class.value() != CKO_PUBLIC_KEY &&
+          object_class.value() != CKO_SECRET_KEY) {
         continue;
       }
       const Number number = Remember(handle, object_class.value());

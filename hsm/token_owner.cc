@@ -2,6 +2,7 @@
 
 #include <cstdlib>
 #include <mutex>
+#include <utility>
 #include <vector>
 
 #include "hsm/module.h"
@@ -38,6 +39,7 @@ struct TokenOwner::Impl final : LinkObserver {
     return state;
   }
   void Boot();
+  Result<Secret> ReadPin();
   Status LoginAndTest(const Secret& pin);
   Status TestAndSettle();
   Status ProbeOperational();
@@ -57,6 +59,10 @@ struct TokenOwner::Impl final : LinkObserver {
   TokenState state = TokenState::kUnprovisioned;
   std::string reason;
   Failure failure = Failure::kNone;
+  bool locked_by_hand = false;
+
+  Secret waiting_pin;        // of a source that is read once, until the token has judged it
+  bool source_read = false;  // both: Boot's alone
 
   mutable std::mutex throttle_mutex;
   PinThrottle throttle;
@@ -166,12 +172,25 @@ void TokenOwner::Impl::Boot() {
     SetState(TokenState::kLocked, "the token waits for its PIN. Unlock the token.");
     return;
   }
-  auto pin = pin_source.Read(files);
+  auto pin = ReadPin();
   if (!pin) {
     SetState(TokenState::kLocked, Why(pin.error()));
     return;
   }
-  static_cast<void>(LoginAndTest(pin.value()));  // the state tells
+  const Status tried = LoginAndTest(pin.value());  // the state tells
+  const bool judged = link.logged_in() || tried || tried.error().kind == Kind::kTokenLocked;
+  if (pin_source.once() && !judged) waiting_pin = std::move(pin).value();
+}
+
+// A descriptor is read and closed once; its number may be somebody else's afterwards.
+Result<Secret> TokenOwner::Impl::ReadPin() {
+  if (!waiting_pin.empty()) return std::exchange(waiting_pin, Secret());
+  if (pin_source.once() && std::exchange(source_read, true)) {
+    return MakeError(Kind::kTokenLocked, "PIN_UNAVAILABLE",
+                     "no PIN from its source: it was read before",
+                     "Unlock the token by hand, or restart signet-keyd.");
+  }
+  return pin_source.Read(files);
 }
 
 Status TokenOwner::Impl::LoginAndTest(const Secret& pin) {
@@ -293,6 +312,13 @@ void TokenOwner::Lock() {
   const std::lock_guard login(impl_->login_mutex);
   impl_->link.Logout();
   impl_->SetState(TokenState::kLocked, "the token was locked by hand. Unlock the token.");
+  const std::lock_guard lock(impl_->state_mutex);
+  impl_->locked_by_hand = true;
+}
+
+bool TokenOwner::LockedByHand() const {
+  const std::lock_guard lock(impl_->state_mutex);
+  return impl_->locked_by_hand && impl_->state == TokenState::kLocked;
 }
 
 TokenState TokenOwner::State() const {

@@ -52,7 +52,9 @@ class TokenOwner {
   // Changes whenever handles of before are void.
   std::uint64_t Generation() const;
   void Lock();  // forgets the PIN and logs out: Locked
-  // The kept PIN, for a successor of this process; empty when there is none.
+  bool LockedByHand() const;
+  // The kept PIN, for a successor of this process; empty when there is none, or when somebody hangs
+  // in the module who holds it.
   Secret KeptPin();
 
   TokenInfo Info() const;

@@ -7,9 +7,9 @@
 
 #include "keystore/catalogue.h"
 #include "keystore/snapshot.h"
-#include "services/api.h"
 #include "services/publisher.h"
 #include "services/request_context.h"
+#include "services/server_api.h"
 
 namespace signet::services {
 

@@ -25,7 +25,8 @@ LIBRARIES = [
     (("SQLiteCpp/", "sqlite3.h"), ("keystore/", "tests/")),
     (("boost/beast",), ("rpc/", "tools/bench/", "tests/")),
     (("curl/",), ("platform/",)),
-    (("CLI/",), ("tools/cli/parser.cc", "tools/signetd.cc")),  # slow: one file per executable
+    # Slow: one file per executable.
+    (("CLI/",), ("tools/cli/parser.cc", "tools/signetd.cc", "tools/signet_keyd.cc")),
     (("libsmartcols",), ("tools/cli/",)),
     (("kainjow/",), ("services/servers.cc",)),
 ]

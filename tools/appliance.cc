@@ -87,8 +87,8 @@ struct Appliance::Parts {
   void StartPublishing();
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
-  void RefreshTls();
-  void ShowKeys(const keystore::Snapshot& snapshot);
+  bool RefreshTls();
+  bool ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
   asio::awaitable<std::string> Metrics();
@@ -138,9 +138,13 @@ Status Appliance::Parts::OpenToken() {
   identities->OnInstalled([this](const keystore::Purpose& purpose) {
     if (purpose.tls_listener) RefreshTls();
   });
-  token->OnRebuild([this] { RefreshTls(); });
-  state->OnChange([this](const keystore::Snapshot& snapshot) { ShowKeys(snapshot); });
-  ShowKeys(*state->Now());
+  token->OnRebuild([this] { return RefreshTls(); });
+  if (dev_keyd) {
+    token->OnUnreachable([this] {
+      const Status revived = dev_keyd->Revive();
+      if (!revived) Log(LogLevel::kError, revived.error().ToString());
+    });
+  }
   return Ok();
 }
 
@@ -168,8 +172,11 @@ void Appliance::Parts::StartPublishing() {
       catalogue, *state, *files, config.services,
       services::PublishOptions{config.keyd.agent.token.uri, config.keyd.agent.socket,
                                config.keyd.client_module});
-  state->OnChange([this](const keystore::Snapshot& now) { std::ignore = publisher->Publish(now); });
-  std::ignore = publisher->PublishNow();
+  // A chain is published once services see its key: when they do not, Caretaker tries again.
+  state->OnChange([this](const keystore::Snapshot& now) {
+    if (ShowKeys(now)) std::ignore = publisher->Publish(now);
+  });
+  if (ShowKeys(*state->Now())) std::ignore = publisher->PublishNow();
 }
 
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
@@ -234,30 +241,34 @@ AddressPolicy Appliance::Parts::Outgoing() {
   return policy;
 }
 
-void Appliance::Parts::RefreshTls() {
+bool Appliance::Parts::RefreshTls() {
   Result<keystore::TlsMaterial> material = identities->Tls();
   std::lock_guard lock(listener_mutex);
-  if (server == nullptr || server->tls() == nullptr) return;
+  if (server == nullptr || server->tls() == nullptr) return true;
   if (material) {
     server->tls()->UseIdentity(
         {std::move(material.value().chain), std::move(material.value().key)});
-  } else {
-    Log(LogLevel::kWarning, "the TLS listener has no identity: " + material.error().ToString());
+    return true;
   }
+  // Before the first boot has made it there is none, and whoever makes it calls again.
+  if (material.error().word == "NO_IDENTITY") return true;
+  Log(LogLevel::kWarning, "the TLS listener has no identity: " + material.error().ToString());
+  return false;
 }
 
 // Services see a key before anybody is told of its certificate.
-void Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
+bool Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
   std::vector<keystore::Revision> revisions;
   for (const auto& [purpose, row] : snapshot.identities) revisions.push_back(row.modified);
   {
     std::lock_guard lock(shown_mutex);
-    if (revisions == shown) return;
+    if (revisions == shown) return true;
     shown = std::move(revisions);
   }
   const Status given = token->Show(services::MakeKeyView(catalogue, snapshot));
   // The token's client gives it again.
   if (!given) Log(LogLevel::kWarning, "services do not see new keys yet: " + given.error().detail);
+  return given.has_value();
 }
 
 services::api::StatusAnswer Appliance::Parts::Describe() const {

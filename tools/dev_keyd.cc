@@ -45,7 +45,15 @@ Error NotStarted(const std::string& why) {
 }  // namespace
 
 Result<DevKeyd> DevKeyd::Start(const std::string& folder, const std::string& management_socket) {
-  if (const pid_t there = Listener(management_socket); there > 0) return DevKeyd(there, false);
+  DevKeyd keyd(folder, management_socket);
+  keyd.pid_ = Listener(management_socket);
+  if (keyd.pid_ == 0) {
+    SIGNET_TRY(keyd.Spawn());
+  }
+  return keyd;
+}
+
+Status DevKeyd::Spawn() {
   std::error_code ignored;
   const std::string program =
       std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "signet-keyd";
@@ -53,33 +61,46 @@ Result<DevKeyd> DevKeyd::Start(const std::string& folder, const std::string& man
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // nothing of ours outlives us in it
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   // A group of its own: what ends signetd from a terminal does not end it before signetd does.
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-  std::string name = "signet-keyd", option = "--dev", value = folder;
+  std::string name = "signet-keyd", option = "--dev", value = folder_;
   char* arguments[] = {name.data(), option.data(), value.data(), nullptr};
-  pid_t pid = 0;
-  const int problem = posix_spawn(&pid, program.c_str(), &actions, &attributes, arguments, environ);
+  const int problem =
+      posix_spawn(&pid_, program.c_str(), &actions, &attributes, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&attributes);
-  if (problem != 0) return NotStarted(program + ": " + std::strerror(problem));
-  DevKeyd keyd(pid, true);
+  if (problem != 0) {
+    pid_ = 0;
+    return NotStarted(program + ": " + std::strerror(problem));
+  }
+  is_child_ = true;
   const auto until = std::chrono::steady_clock::now() + kPatience;
-  while (Listener(management_socket) == 0) {
-    int status = 0;
-    if (waitpid(pid, &status, WNOHANG) == pid) {
-      keyd.pid_ = 0;
+  while (Listener(socket_) == 0) {
+    if (waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = 0;
       return NotStarted("it ended at once");
     }
     if (std::chrono::steady_clock::now() > until) return NotStarted("it is not ready in time");
     std::this_thread::sleep_for(std::chrono::milliseconds(2));
   }
-  return keyd;
+  return Ok();
+}
+
+Status DevKeyd::Revive() {
+  if (is_child_ && pid_ > 0 && waitpid(pid_, nullptr, WNOHANG) == pid_) pid_ = 0;
+  if (!is_child_ && pid_ > 0 && kill(pid_, 0) != 0) pid_ = 0;
+  if (pid_ > 0) return Ok();
+  return Spawn();
 }
 
 DevKeyd::DevKeyd(DevKeyd&& other) noexcept
-    : pid_(std::exchange(other.pid_, 0)), is_child_(other.is_child_) {}
+    : folder_(std::move(other.folder_)),
+      socket_(std::move(other.socket_)),
+      pid_(std::exchange(other.pid_, 0)),
+      is_child_(other.is_child_) {}
 
 DevKeyd::~DevKeyd() {
   if (pid_ <= 0) return;

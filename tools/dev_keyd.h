@@ -17,11 +17,17 @@ class DevKeyd {
   static Result<DevKeyd> Start(const std::string& folder, const std::string& management_socket);
   DevKeyd(DevKeyd&& other) noexcept;
   DevKeyd& operator=(DevKeyd&&) = delete;
+  // Starts another one where it has died. Any thread, one at a time.
+  Status Revive();
   // Ends it, waits.
   ~DevKeyd();
 
  private:
-  explicit DevKeyd(pid_t pid, bool is_child) : pid_(pid), is_child_(is_child) {}
+  DevKeyd(std::string folder, std::string socket)
+      : folder_(std::move(folder)), socket_(std::move(socket)) {}
+  Status Spawn();
+
+  std::string folder_, socket_;
   pid_t pid_ = 0;
   bool is_child_ = false;
 };

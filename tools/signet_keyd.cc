@@ -39,6 +39,30 @@ std::string OwnProgram() {
   return path;
 }
 
+// Whether a successor could start: once it is asked to, nobody else serves.
+signet::Status CheckSuccessor(const std::string& program, const std::string& config,
+                              signet::FileSystem& files) {
+  if (access(program.c_str(), X_OK) != 0) return signet::ErrnoError(errno, "access", program);
+  SIGNET_TRY(signet::tools::LoadKeydConfig(config, files));
+  return signet::Ok();
+}
+
+// Waits for SIGTERM or SIGINT, or for a SIGUSR2 that can be obeyed.
+int AwaitSignal(const std::string& program, const std::string& config, signet::FileSystem& files) {
+  sigset_t awaited;
+  sigemptyset(&awaited);
+  for (const int one : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&awaited, one);
+  while (true) {
+    int signal = 0;
+    sigwait(&awaited, &signal);
+    if (signal != SIGUSR2) return signal;
+    const auto checked = CheckSuccessor(program, config, files);
+    if (checked) return signal;
+    Log(LogLevel::kError,
+        "no successor could start, so this program goes on: " + checked.error().ToString());
+  }
+}
+
 int Serve(const std::string& config_file, const std::string& dev,
           const std::vector<std::string>& arguments) {
   const std::string program = OwnProgram();
@@ -62,12 +86,7 @@ int Serve(const std::string& config_file, const std::string& dev,
   sd_notify(0, "READY=1");
   std::cout << boost::json::serialize(boost::json::object{{"ready", true}, {"keys", socket}})
             << std::endl;
-  sigset_t awaited;
-  sigemptyset(&awaited);
-  for (const int one : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&awaited, one);
-  int signal = 0;
-  sigwait(&awaited, &signal);
-  if (signal == SIGUSR2) {
+  if (AwaitSignal(program, path, *files) == SIGUSR2) {
     Log(LogLevel::kInfo, "giving the sockets to a successor");
     sd_notify(0, "RELOADING=1");
     const Error failed = agent.value()->BecomeSuccessor(program, arguments);

@@ -20,7 +20,8 @@ struct AgentService {
 struct AgentLimits {
   std::size_t connections = 4096;
   std::size_t per_uid = 1024;
-  std::size_t reserve = 64;                      // of all, for the manager
+  std::size_t reserve = 64;        // of all, for the manager
+  std::size_t memory = 32u << 20;  // octets that clients at rest hold; who holds most goes beyond
   Duration greeting = std::chrono::seconds(10);  // until C_Initialize
   Duration message = std::chrono::seconds(10);   // from its first octet to its last
   Duration answer = std::chrono::seconds(10);    // until the client has read it

@@ -1,17 +1,17 @@
 #include "hsm/keyd/connection.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "hsm/pkcs11_error.h"
 #include "hsm/raw_signing.h"
+#include "platform/logging.h"
 
 namespace signet::hsm {
 namespace {
 
 using wire::Call;
 
-constexpr CK_SLOT_ID kSlot = 1;
-constexpr std::size_t kMaxSessions = 256;
 constexpr std::size_t kMaxServiceBody = 96 * 1024;    // more than the longest data to sign
 constexpr std::size_t kMaxManagementBody = 8u << 20;  // a view of all keys with their chains
 
@@ -63,6 +63,12 @@ const AgentConnection::Row* AgentConnection::FindRow(std::uint32_t call) {
   return nullptr;
 }
 
+CK_RV CodeForClient(const Error& error) {
+  if (const CK_RV code = CkCode(error); code != CKR_OK) return code;
+  Log(LogLevel::kError, error.ToString() + ". " + error.remedy);
+  return error.word == "STORAGE_FULL" ? CKR_DEVICE_MEMORY : CKR_FUNCTION_FAILED;
+}
+
 AgentConnection::AgentConnection(AgentBackend& backend, AgentPeer peer, AgentGrant grant,
                                  bool management, std::uint64_t nonce)
     : backend_(backend),
@@ -70,6 +76,15 @@ AgentConnection::AgentConnection(AgentBackend& backend, AgentPeer peer, AgentGra
       grant_(std::move(grant)),
       management_(management),
       nonce_(nonce) {}
+
+void AgentConnection::AssumeGreeted() {
+  greeted_ = true;
+  initialized_ = assume_sessions_ = !management_;
+  // Numbers that no process before gave to a session of this client: each since the machine
+  // started opened fewer than one in a nanosecond.
+  next_session_ =
+      static_cast<CK_ULONG>(std::chrono::steady_clock::now().time_since_epoch().count());
+}
 
 AgentConnection::Step AgentConnection::Next(WipedString& input) {
   Step step;
@@ -116,7 +131,7 @@ AgentConnection::Step AgentConnection::Next(WipedString& input) {
   input.erase(0, begin + header.body);
   if (outcome.job && outcome.asks_token) {
     const CK_RV ready = backend_.Ready();
-    if (ready != CKR_OK) outcome = Failure(ready);
+    if (ready != CKR_OK) outcome = Failure(ready == CKR_DEVICE_ERROR ? TokenFailed() : ready);
   }
   if (outcome.job) {
     step.kind = Step::Kind::kJob;
@@ -135,6 +150,7 @@ AgentConnection::Step AgentConnection::Next(WipedString& input) {
 std::string AgentConnection::Finish(AgentReply reply, bool abandoned) {
   const auto then = std::exchange(then_, nullptr);
   const auto settle = std::exchange(settle_, nullptr);
+  if (abandoned) reply.code = TokenFailed();
   if (!abandoned && then) then(reply);
   if (settle) settle(!abandoned && reply.code == CKR_OK);
   if (reply.code == CKR_OK) {
@@ -146,6 +162,12 @@ std::string AgentConnection::Finish(AgentReply reply, bool abandoned) {
   return wire::Frame(code_, static_cast<std::uint32_t>(Call::kError), "u", arguments);
 }
 
+// p11-kit's client says CKR_DEVICE_ERROR when its connection is gone, and signetd makes a new one
+// then: it is told otherwise of a token that fails.
+CK_RV AgentConnection::TokenFailed() const {
+  return management_ ? CKR_FUNCTION_FAILED : CKR_DEVICE_ERROR;
+}
+
 AgentConnection::Outcome AgentConnection::Failure(CK_RV code) {
   Outcome outcome;
   outcome.reply.code = code;
@@ -155,11 +177,10 @@ AgentConnection::Outcome AgentConnection::Failure(CK_RV code) {
 AgentConnection::SessionState* AgentConnection::FindSession(CK_ULONG session) {
   const auto found = sessions_.find(session);
   if (found != sessions_.end()) return &found->second;
-  if (!assume_sessions_ || session == 0 || session > 1'000'000 ||
+  if (!assume_sessions_ || session == 0 || session >= next_session_ ||
       sessions_.size() >= kMaxSessions) {
     return nullptr;
   }
-  next_session_ = std::max(next_session_, session + 1);
   return &sessions_[session];
 }
 
@@ -182,120 +203,6 @@ AgentConnection::Outcome AgentConnection::Initialize(wire::Reader& reader) {
 AgentConnection::Outcome AgentConnection::Finalize(wire::Reader& reader) {
   if (reader.AtEnd()) sessions_.clear();
   return {};
-}
-
-AgentConnection::Outcome AgentConnection::GetInfo(wire::Reader&) {
-  Outcome outcome;
-  wire::Writer writer(outcome.reply.arguments);
-  writer.Version(2, 40);
-  writer.Padded("Signet", 32);
-  writer.Number(0);
-  writer.Padded("signet-keyd", 32);
-  writer.Version(1, 0);
-  return outcome;
-}
-
-AgentConnection::Outcome AgentConnection::GetSlotList(wire::Reader& reader) {
-  reader.Byte();  // with a token: the slot has one
-  const std::uint32_t room = reader.BufferSize();
-  Outcome outcome;
-  wire::Writer writer(outcome.reply.arguments);
-  if (room == 0) {
-    writer.NumbersSize(1);
-  } else {
-    writer.Numbers({kSlot});
-  }
-  return outcome;
-}
-
-AgentConnection::Outcome AgentConnection::GetSlotInfo(wire::Reader& reader) {
-  Outcome outcome;
-  if (reader.Number() != kSlot) outcome.reply.code = CKR_SLOT_ID_INVALID;
-  wire::Writer writer(outcome.reply.arguments);
-  writer.Padded("signet-keyd", 64);
-  writer.Padded("Signet", 32);
-  writer.Number(CKF_TOKEN_PRESENT);
-  writer.Version(1, 0);
-  writer.Version(1, 0);
-  return outcome;
-}
-
-AgentConnection::Outcome AgentConnection::GetTokenInfo(wire::Reader& reader) {
-  Outcome outcome;
-  if (reader.Number() != kSlot) outcome.reply.code = CKR_SLOT_ID_INVALID;
-  const TokenInfo info = backend_.Description();
-  CK_FLAGS flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED;
-  if (!management_) flags |= CKF_WRITE_PROTECTED;
-  wire::Writer writer(outcome.reply.arguments);
-  writer.Padded(info.label, 32);
-  writer.Padded(info.manufacturer, 32);
-  writer.Padded(info.model, 16);
-  writer.Padded(info.serial, 16);
-  writer.Number(flags);
-  writer.Number(kMaxSessions);
-  writer.Number(sessions_.size());
-  writer.Number(management_ ? kMaxSessions : 0);
-  writer.Number(0);
-  writer.Number(255);  // lengths of a PIN that nobody asks for
-  writer.Number(0);
-  for (int i = 0; i < 4; ++i) writer.Number(CK_UNAVAILABLE_INFORMATION);
-  writer.Version(1, 0);
-  writer.Version(1, 0);
-  writer.Padded("", 16);
-  return outcome;
-}
-
-std::vector<CK_MECHANISM_TYPE> AgentConnection::ShownMechanisms() {
-  const std::vector<CK_MECHANISM_TYPE> there = backend_.Mechanisms();
-  if (management_) return there;
-  std::vector<CK_MECHANISM_TYPE> shown;
-  for (const RawMechanism& row : RawMechanisms()) {
-    if (std::find(there.begin(), there.end(), row.type) != there.end()) shown.push_back(row.type);
-  }
-  // SunPKCS11 offers PSS only where it finds the hashes too; nobody hashes here.
-  for (const CK_MECHANISM_TYPE hash : {CKM_SHA256, CKM_SHA384, CKM_SHA512}) shown.push_back(hash);
-  return shown;
-}
-
-AgentConnection::Outcome AgentConnection::GetMechanismList(wire::Reader& reader) {
-  Outcome outcome;
-  if (reader.Number() != kSlot) outcome.reply.code = CKR_SLOT_ID_INVALID;
-  const std::uint32_t room = reader.BufferSize();
-  const std::vector<CK_MECHANISM_TYPE> shown = ShownMechanisms();
-  wire::Writer writer(outcome.reply.arguments);
-  if (room < shown.size()) {
-    writer.NumbersSize(shown.size());
-  } else {
-    writer.Numbers(shown);
-  }
-  return outcome;
-}
-
-AgentConnection::Outcome AgentConnection::GetMechanismInfo(wire::Reader& reader) {
-  Outcome outcome;
-  if (reader.Number() != kSlot) outcome.reply.code = CKR_SLOT_ID_INVALID;
-  const CK_MECHANISM_TYPE type = reader.Number();
-  const std::vector<CK_MECHANISM_TYPE> shown = ShownMechanisms();
-  if (std::find(shown.begin(), shown.end(), type) == shown.end()) {
-    outcome.reply.code = CKR_MECHANISM_INVALID;
-    return outcome;
-  }
-  wire::Writer writer(outcome.reply.arguments);
-  const RawMechanism* row = FindRawMechanism(type);
-  if (row == nullptr) {
-    writer.Number(0);
-    writer.Number(0);
-    writer.Number(management_ ? CKF_GENERATE_KEY_PAIR : CKF_DIGEST);
-  } else if (row->algorithm == KeyAlgorithm::kRsa) {
-    writer.Number(2048);
-    writer.Number(4096);
-    writer.Number(CKF_SIGN);
-  } else {
-    writer.Number(256);
-    writer.Number(521);
-    writer.Number(CKF_SIGN | CKF_EC_F_P | CKF_EC_NAMEDCURVE | CKF_EC_UNCOMPRESS);
-  }
-  return outcome;
 }
 
 AgentConnection::Outcome AgentConnection::OpenSession(wire::Reader& reader) {
@@ -360,6 +267,17 @@ AgentConnection::Outcome AgentConnection::Logout(wire::Reader& reader) {
   Outcome outcome;
   if (FindSession(reader.Number()) == nullptr) outcome.reply.code = CKR_SESSION_HANDLE_INVALID;
   return outcome;
+}
+
+std::size_t AgentConnection::Held() const {
+  std::size_t held = 0;
+  for (const auto& [number, session] : sessions_) {
+    held += sizeof session + 64;  // its place in the map
+    if (session.search) held += session.search->found.capacity() * sizeof(CK_ULONG);
+    if (session.sign)
+      held += session.sign->data.capacity() + session.sign->mechanism.octets.capacity();
+  }
+  return held;
 }
 
 void AgentConnection::Save(wire::Writer& writer) const {

@@ -41,12 +41,18 @@ class AgentBackend {
   virtual void CountUndelivered() = 0;
   // A call into the token did not come back in time.
   virtual void ReportHang() = 0;
+  // Now and then, from a thread that never calls the token.
+  virtual void Tick() = 0;
   // Of the management socket alone.
   virtual TokenObjects& Objects() = 0;
   virtual Result<KeySpec> KeySpecOf(const KeyId& key) = 0;  // blocks
   virtual bool IsManager(std::string_view credential) = 0;
   virtual std::string Control(std::string_view method, std::string_view octets) = 0;  // blocks
 };
+
+// What a client is told of an error. One that PKCS#11 has no code for is logged: nobody else would
+// hear of it.
+CK_RV CodeForClient(const Error& error);
 
 // The end of a call: an error, or the arguments of its answer.
 struct AgentReply {
@@ -76,20 +82,19 @@ class AgentConnection {
   };
   // Takes the next message out of `input`, if there is a whole one.
   Step Next(WipedString& input);
-  // The frame to send for the job of the last step; code CKR_OK or an error of the watchdog's.
+  // The frame to send for the job of the last step; `abandoned`: it did not come back in time.
   std::string Finish(AgentReply reply, bool abandoned);
 
   // For a successor after a crash, which has nothing but the socket: greeted long ago; a service
   // was initialised too and any of its sessions is taken for open, the manager says who he is anew.
-  void AssumeGreeted() {
-    greeted_ = true;
-    initialized_ = assume_sessions_ = !management_;
-  }
+  void AssumeGreeted();
 
   const AgentPeer& peer() const { return peer_; }
   bool management() const { return management_; }
   // The client has said C_Initialize: from then on it may be silent for as long as it likes.
   bool initialized() const { return initialized_; }
+  // Octets that its sessions hold, about.
+  std::size_t Held() const;
 
   // State for a successor of this process; Load answers whether it could be read.
   void Save(wire::Writer& writer) const;
@@ -158,9 +163,14 @@ class AgentConnection {
   Outcome UnwrapKey(wire::Reader& reader);
   Outcome Control(wire::Reader& reader);
 
+  CK_RV TokenFailed() const;
+  static constexpr CK_SLOT_ID kSlot = 1;
+  static constexpr std::size_t kMaxSessions = 256;
+
   static Outcome Failure(CK_RV code);
   SessionState* FindSession(CK_ULONG session);
   const VirtualObject* FindObject(const VirtualObjects& view, CK_ULONG handle) const;
+  bool MayUse(const KeyId& key) const;
   CK_ULONG HandleOf(const VirtualObject& object) const { return object.number ^ nonce_; }
   std::vector<CK_MECHANISM_TYPE> ShownMechanisms();
   Outcome MakeSignature(SessionState& session, std::string_view data, std::uint32_t room);

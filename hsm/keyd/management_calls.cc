@@ -9,10 +9,7 @@
 namespace signet::hsm {
 namespace {
 
-AgentReply Failed(const Error& error) {
-  const CK_RV code = CkCode(error);
-  return {code != CKR_OK ? code : CKR_FUNCTION_FAILED, {}};
-}
+AgentReply Failed(const Error& error) { return {CodeForClient(error), {}}; }
 
 }  // namespace
 
@@ -67,7 +64,7 @@ AgentConnection::Outcome AgentConnection::ManagedSignInit(CK_ULONG session,
     auto size = backend.KeySpecOf(sign->key);
     if (!size) return Failed(size.error());
     sign->spec = size.value();
-    return {CheckRawMechanism(sign->mechanism, sign->spec), {}};
+    return {CheckRawMechanism(sign->mechanism, sign->spec, true), {}};
   };
   outcome.then = [this, session, sign](AgentReply& reply) {
     SessionState* state = FindSession(session);

@@ -141,12 +141,21 @@ AgentConnection::Outcome AgentConnection::SignInit(wire::Reader& reader) {
     return outcome;
   }
   const VirtualKey& key = view->keys[object->key];
-  outcome.reply.code =
-      object->is_private ? CheckRawMechanism(mechanism, key.spec) : CKR_KEY_FUNCTION_NOT_PERMITTED;
+  outcome.reply.code = object->is_private ? CheckRawMechanism(mechanism, key.spec, false)
+                                          : CKR_KEY_FUNCTION_NOT_PERMITTED;
   if (outcome.reply.code == CKR_OK) {
     session->sign.emplace(SignOperation{key.id, key.purpose, key.spec, std::move(mechanism), {}});
   }
   return outcome;
+}
+
+// The view may have changed since C_SignInit.
+bool AgentConnection::MayUse(const KeyId& key) const {
+  if (management_) return true;
+  const auto view = backend_.View();
+  return std::any_of(view->keys.begin(), view->keys.end(), [&](const VirtualKey& known) {
+    return known.id == key && grant_.Allows(known);
+  });
 }
 
 AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
@@ -159,6 +168,7 @@ AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
   }
   SignOperation sign = std::move(*session.sign);
   session.sign.reset();
+  if (!MayUse(sign.key)) return Failure(CKR_KEY_HANDLE_INVALID);
   sign.data += data;
   AgentBackend& backend = backend_;
   const uid_t uid = peer_.uid;
@@ -173,8 +183,7 @@ AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
     if (signature) {
       wire::Writer(reply.arguments).Array(signature.value());
     } else {
-      reply.code = CkCode(signature.error());
-      if (reply.code == CKR_OK) reply.code = CKR_FUNCTION_FAILED;
+      reply.code = CodeForClient(signature.error());
     }
     return reply;
   };

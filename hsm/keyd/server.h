@@ -32,14 +32,19 @@ class AgentServer {
   ~AgentServer();
 
   void Listen(AgentListener listener);
+  bool ListensOn(const std::string& path) const;
   Status Start(std::size_t threads);
   // Takes no more work and waits for what is under way; false when a call into the token hangs.
   bool Stop(Duration grace);
 
   struct Figures {
     std::size_t connections = 0, accepted = 0, refused = 0, timed_out = 0, hung = 0;
+    std::size_t left_behind = 0;
   };
   Figures Now() const;
+  // So many calls into the token never came back that no more is begun. From any thread.
+  static constexpr std::size_t kMostLeftBehind = 8;
+  bool IsStuck() const;
 
   // For a successor of this process, after Stop: sockets and what is known of their clients.
   void Save(wire::Writer& writer);

@@ -135,7 +135,8 @@ VirtualObject PublicKey(std::vector<Attribute> attributes, const std::string& id
 }
 
 VirtualObject CertificateObject(const X509& certificate, const std::string& der,
-                                const std::string& label, const std::string& id, std::size_t key) {
+                                const std::string& label, const std::string& id,
+                                const std::string& owner, std::size_t key) {
   std::vector<Attribute> attributes = {
       NumberAttribute(CKA_CLASS, CKO_CERTIFICATE),
       NumberAttribute(CKA_CERTIFICATE_TYPE, CKC_X_509),
@@ -151,7 +152,9 @@ VirtualObject CertificateObject(const X509& certificate, const std::string& der,
       {CKA_SERIAL_NUMBER,
        Der(const_cast<ASN1_INTEGER*>(X509_get0_serialNumber(&certificate)), i2d_ASN1_INTEGER)},
   };
-  return {NumberOf("certificate", label + ":" + der), key, false, std::move(attributes)};
+  // Several keys have the same chain, and each its own object of it.
+  const std::uint64_t number = NumberOf("certificate", owner + ":" + label + ":" + der);
+  return {number, key, false, std::move(attributes)};
 }
 
 Status AddCertificates(const ViewKey& view, std::size_t key, const std::string& id,
@@ -170,8 +173,8 @@ Status AddCertificates(const ViewKey& view, std::size_t key, const std::string& 
     }
     // Only the key's own certificate has its id: clients pair by it.
     const std::string label = is_own ? view.label : view.label + "-ca" + std::to_string(place);
-    objects.push_back(
-        CertificateObject(*certificate, der, label, is_own ? id : Sha256(der).substr(0, 20), key));
+    objects.push_back(CertificateObject(*certificate, der, label,
+                                        is_own ? id : Sha256(der).substr(0, 20), id, key));
     ++place;
   }
   return Ok();

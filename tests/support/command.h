@@ -20,9 +20,9 @@ struct Outcome {
 };
 
 struct CommandOptions {
-  std::string input;
-  std::string directory;    // where it runs, empty: here
-  Environment environment;  // added to this process's own; SIGNET_* of it are never inherited
+  std::string input = {};
+  std::string directory = {};    // where it runs, empty: here
+  Environment environment = {};  // added to this process's own; SIGNET_* of it are never inherited
 };
 
 // Starts a program, which dies with this process. Descriptors become its 0, 1 and 2.

@@ -16,8 +16,6 @@ namespace signet::tools::bench {
 namespace {
 
 constexpr char kModule[] = "/usr/lib/softhsm/libsofthsm2.so";
-constexpr char kLabel[] = "bench";
-constexpr char kPin[] = "bench-pin";
 
 // The DigestInfo of SHA-256 before the digest (RFC 8017 §9.2, note 1), as a signer must send it.
 constexpr unsigned char kSha256Info[] = {0x30, 0x31, 0x30, 0x0d, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01,
@@ -46,13 +44,13 @@ DirectToken::DirectToken(const std::string& folder) {
   config.module = kModule;
   config.softhsm_config = folder + ".conf";
   config.softhsm_tokens = folder;
-  const Secret pin(kPin);
+  const Secret pin(kBenchPin);
   const auto files = MakeFileSystem();
-  Must(hsm::CreateSoftHsmToken(config, kLabel, pin, *files));
+  Must(hsm::CreateSoftHsmToken(config, kBenchLabel, pin, *files));
   module_ = Must(hsm::Module::Load(kModule));
   sessions_ = std::make_unique<hsm::SessionPool>(*module_);
   Must(sessions_->Open(SlotOf(*module_)));
-  std::string text = kPin;
+  std::string text = kBenchPin;
   Check((*module_)->C_Login(sessions_->anchor(), CKU_USER,
                             reinterpret_cast<CK_UTF8CHAR*>(text.data()), text.size()),
         "C_Login");

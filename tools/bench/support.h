@@ -128,6 +128,9 @@ class Daemon {
   double start_seconds_ = 0;
 };
 
+inline constexpr char kBenchLabel[] = "bench";
+inline constexpr char kBenchPin[] = "bench-pin";
+
 // A SoftHSM token of the same kind as signetd's, used by PKCS#11 without anything between.
 class DirectToken {
  public:
