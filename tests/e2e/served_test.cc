@@ -48,6 +48,8 @@ class Served : public ::testing::TestWithParam<ServedRow> {
     constexpr int kTimes = 3;
     EXPECT_TRUE(Eventually([&] { return loop.Now().serials[serial] >= kTimes; }, Seconds(20)))
         << "renewal " << turn << " of " << purpose << " is not served";
+    // What they have begun they end with the key of before, which goes with the next renewal.
+    server.AwaitLastOldWorker();
     for (const auto& [seen, times] : loop.Now().serials) {
       const auto known = before.find(seen);
       const bool is_new = known == before.end() || known->second < times;
@@ -140,7 +142,7 @@ TEST_P(Served, RenewalsUnderHandshakesShowTheOldOrTheNewCertificateAndNoHandshak
     const int version = purpose == GetParam().rsa ? TLS1_2_VERSION : TLS1_3_VERSION;
     clients.push_back({version, KeyOf(purpose), "", true});
   }
-  HandshakeLoop loop(server->port(), clients);
+  HandshakeLoop loop(server->port(), clients, kPause);
   std::map<std::string, std::string> current;
   for (const std::string& purpose : Purposes()) current[purpose] = World().Serial(purpose);
   for (int turn = 1; turn <= GetParam().renewals && !HasFailure(); ++turn)

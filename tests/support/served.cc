@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <iostream>
@@ -337,9 +338,21 @@ void ServedServer::Start() {
 
 void ServedServer::Reload() {
   const int signal = RowOf(kind_).reload;
+  before_ = Processes();
+  std::erase(before_, program_->pid());
   if (signal != 0) return program_->Signal(signal);
   Stop();
   Start();
+}
+
+void ServedServer::AwaitLastOldWorker() const {
+  const auto are_gone = [this] {
+    const std::vector<pid_t> now = Processes();
+    return std::none_of(before_.begin(), before_.end(), [&](pid_t pid) {
+      return std::find(now.begin(), now.end(), pid) != now.end();
+    });
+  };
+  EXPECT_TRUE(Eventually(are_gone, Seconds(20)));
 }
 
 int ServedServer::Stop() { return program_->Stop(); }
