@@ -106,9 +106,9 @@ AgentServer::Impl::Flushed AgentServer::Impl::Flush(Client& client) {
 namespace {
 
 // recv, and the kernel's word on who wrote: a worker that inherited its master's connection, or
-// whoever it was passed to, is not who was let in. EACCES then. (A connection carries the real user
-// id; root may be anybody.)
-ssize_t ReceiveFromPeer(int descriptor, uid_t uid, char* scratch) {
+// whoever it was passed to, is not who was let in. EACCES then. The process that connected may
+// become another user (stunnel does), and root may be anybody.
+ssize_t ReceiveFromPeer(int descriptor, const AgentPeer& peer, char* scratch) {
   iovec space{scratch, kScratch};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
   msghdr message{};
@@ -124,7 +124,8 @@ ssize_t ReceiveFromPeer(int descriptor, uid_t uid, char* scratch) {
     ucred writer{};
     std::memcpy(&writer, CMSG_DATA(part), sizeof writer);
     // Without a process: written before the kernel was asked to note the writer.
-    if (writer.pid == 0 || writer.uid == uid || writer.uid == 0) continue;
+    if (writer.pid == 0 || writer.pid == peer.pid || writer.uid == peer.uid || writer.uid == 0)
+      continue;
     Wipe(scratch, static_cast<std::size_t>(got));
     errno = EACCES;
     return -1;
@@ -138,7 +139,7 @@ AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scr
   // Before it is read: a request that is lost with this process must not look like none.
   survival.SetBusy(client.slot, true);
   while (true) {
-    const ssize_t got = ReceiveFromPeer(client.fd, client.connection.peer().uid, scratch);
+    const ssize_t got = ReceiveFromPeer(client.fd, client.connection.peer(), scratch);
     if (got > 0) {
       if (client.in.capacity() < 64) client.in.reserve(256);
       client.in.append(scratch, static_cast<std::size_t>(got));
