@@ -194,6 +194,13 @@ Status Agent::Check(const AgentConfig& config, FileSystem& files) {
   if (!config.management_user.empty()) {
     SIGNET_TRY(FindUser(config.management_user));
   }
+  if (!config.group.empty()) {
+    SIGNET_TRY(FindGroup(config.group));
+  }
+  for (const AgentService& service : config.services) {
+    if (service.socket.empty() || service.group.empty()) continue;
+    SIGNET_TRY(FindGroup(service.group));
+  }
   SIGNET_TRY(auto source, PinSource::Parse(config.credential));
   SIGNET_TRY(source.Read(files));
   SIGNET_TRY(PinSource::Parse(config.token.pin_source));

@@ -231,13 +231,18 @@ TEST_F(Restart, IsNotTriedWhereNoSuccessorCouldStart) {
   const CK_SESSION_HANDLE session = client.Open();
   const auto refused = [&](const std::string& why) {
     ::kill(world.pid(), SIGUSR2);
-    EXPECT_TRUE(Within(5, [&] { return world.Log().find(why) != std::string::npos; })) << why;
+    EXPECT_TRUE(Within(10, [&] { return world.Log().find(why) != std::string::npos; })) << why;
     EXPECT_TRUE(world.running());
     EXPECT_EQ(Sign(client, session), CKR_OK);
   };
   const std::string config = ReadWhole(world.config_file());
   WriteWhole(world.config_file(), config + "[keyd]\nno-such-key = 1\n");
-  refused("CONFIG_INVALID");
+  refused("cannot redefine");
+  const std::string table = "[keyd]\n";
+  std::string other = config;
+  other.replace(other.find(table), table.size(), table + "group = \"no-such-group\"\n");
+  WriteWhole(world.config_file(), other);
+  refused("no-such-group");
   WriteWhole(world.config_file(), config);
   std::filesystem::rename(program, program + ".away");
   refused("FILE_NOT_FOUND");

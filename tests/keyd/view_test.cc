@@ -139,7 +139,7 @@ TEST_F(ViewOfAnotherUser, OfRootIsThatOfTheMasterOfAServer) {
 }
 
 TEST_F(View, OfTheUserThatRunsItIsEveryKey) {
-  EXPECT_THAT(PrivateKeys(world.keys()), UnorderedElementsAre("tomcat", "board"));
+  EXPECT_THAT(PrivateKeys(world.keys()), UnorderedElementsAre("tomcat", "cup", "board"));
 }
 
 TEST_F(View, ShowsTheFormerKeyBesideTheCurrentOneAndChangesAtOnce) {
