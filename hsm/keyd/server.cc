@@ -148,6 +148,12 @@ AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scr
     }
     if (got == 0) return Received::kGone;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Received::kNothing;
+    if (errno == EACCES) {
+      NoteRefusal(client.connection.peer(),
+                  "another user writes to the connection that this one made; a server must be "
+                  "started as the user that uses the key (User= of its unit), or connect again "
+                  "after it became that user");
+    }
     if (errno != EINTR) return Received::kGone;
   }
 }

@@ -105,6 +105,7 @@ struct AgentServer::Impl {
   void Admit(Door& door, int descriptor);
   AgentGrant GrantOf(const AgentPeer& peer);
   void Refuse(int descriptor, const AgentPeer& peer, const std::string& why);
+  void NoteRefusal(const AgentPeer& peer, const std::string& why);
   Client* Insert(std::unique_ptr<Client> client);
   void Close(Client& client);
 

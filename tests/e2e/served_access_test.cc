@@ -15,7 +15,7 @@ namespace {
 struct User {
   std::string name, group;
 };
-const User kNobody = {"nobody", "nogroup"}, kWeb = {"www-data", "www-data"},
+const User kNobody = {"nobody", "nogroup"}, kWeb = {"www-data", "www-data"}, kSys = {"sys", "sys"},
            kStranger = {"bin", "bin"};
 
 class ServedAccess : public ::testing::Test {
@@ -66,20 +66,22 @@ class ServedAccess : public ::testing::Test {
 };
 
 // SPEC A3: the local user id and the socket decide which keys exist for it.
-TEST_F(ServedAccess, AUserSeesTheKeysOfItsServicesAndOnTheSocketOfOneThoseOfThatOne) {
+TEST_F(ServedAccess, AUserSeesTheKeysOfItsServicesAloneAndOnTheSocketOfOneThoseOfThatOne) {
   using Labels = std::set<std::string>;
   EXPECT_EQ(Keys(kNobody, "nginx"), (Labels{"tomcat", "tomcat-ECDSA"}));
   EXPECT_EQ(Keys(kNobody, "stunnel"), (Labels{"cup", "cup-ECDSA"}));
   EXPECT_EQ(Keys(kWeb, "apache"), (Labels{"cup-xmpp", "cup-xmpp-ECDSA"}));
+  EXPECT_EQ(Keys(kSys, ""), (Labels{"cup", "ipsec"}));
   // The certificate is there under its key's label, and with its issuers; not the root.
   const auto certificates = Objects(kWeb, "apache", "cert");
   EXPECT_EQ(certificates.count("cup-xmpp"), 1u);
   EXPECT_EQ(certificates.at("cup-xmpp"), Objects(kWeb, "apache", "privkey").at("cup-xmpp"));
 }
 
+// A service that has a socket has its keys there alone.
 TEST_F(ServedAccess, NobodyElseGetsIn) {
   for (const auto& [user, service] : std::vector<std::pair<User, std::string>>{
-           {kWeb, "nginx"}, {kNobody, "apache"}, {kWeb, ""}, {kNobody, ""}, {kStranger, ""}, {kStranger, "nginx"}}) {
+           {kWeb, "nginx"}, {kNobody, "apache"}, {kNobody, ""}, {kSys, "nginx"}, {kStranger, ""}}) {
     const Outcome refused = Tool(user, service, {"--list-objects"});
     EXPECT_NE(refused.code, 0) << user.name << " at " << service << ": " << refused.out;
     EXPECT_EQ(refused.out.find("label:"), std::string::npos) << refused.out;

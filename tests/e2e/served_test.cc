@@ -77,7 +77,7 @@ TEST_P(Served, ServesTheLeafAndChainThatAreShownWithRsaAndEcdsaAndTls12And13) {
     for (const std::string& purpose : purposes) {
       const ShownIdentity shown = World().Shown(purpose);
       EXPECT_EQ(shown.chain.size(), 3u);
-      const long before = World().Signatures(purpose, GetParam().client);
+      const long before = World().Signatures(purpose, Traits(GetParam().kind).worker);
       for (const int version : {TLS1_2_VERSION, TLS1_3_VERSION}) {
         const Shaken shaken = TlsClient({version, KeyOf(purpose), World().ca().File("root"), true})
                                   .Shake(server->port());
@@ -86,7 +86,7 @@ TEST_P(Served, ServesTheLeafAndChainThatAreShownWithRsaAndEcdsaAndTls12And13) {
         EXPECT_EQ(shaken.serial, shown.serial);
         EXPECT_EQ(shaken.chain, shown.chain);
       }
-      EXPECT_EQ(World().Signatures(purpose, GetParam().client), before + 2);
+      EXPECT_EQ(World().Signatures(purpose, Traits(GetParam().kind).worker), before + 2);
     }
     server->Stop();
   }
@@ -133,7 +133,7 @@ TEST_P(Served, RenewalsUnderHandshakesShowTheOldOrTheNewCertificateAndNoHandshak
   const auto signatures = [&] {
     long sum = 0;
     for (const std::string& purpose : Purposes())
-      sum += World().Signatures(purpose, GetParam().client);
+      sum += World().Signatures(purpose, Traits(GetParam().kind).worker);
     return sum;
   };
   const long before = signatures();

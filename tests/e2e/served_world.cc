@@ -15,7 +15,8 @@
 namespace signet::testing {
 namespace {
 
-// Relative to the folder of signet.toml. strongSwan comes by the common socket.
+// Relative to the folder of signet.toml. strongSwan and two programs of the user sys come by the
+// common socket.
 constexpr char kServices[] = R"(
 [service.nginx]
 server = "nginx"
@@ -41,6 +42,12 @@ purposes = ["cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA"]
 server = "strongswan"
 user = "root"
 purposes = ["ipsec", "tomcat-ECDSA"]
+[service.backup]
+user = "sys"
+purposes = ["ipsec"]
+[service.mail]
+group = "sys"
+purposes = ["cup"]
 )";
 
 // Of the family's samples whose labels contain all of `labels`.

@@ -21,19 +21,16 @@ struct ServedRow {
   const char* service;  // of signet.toml
   const char* rsa;      // purposes
   const char* ec;
-  // As whom it came to the key socket: most workers come as themselves, but stunnel comes before it
-  // gives up root's rights, and never again.
-  const char* client;
   int renewals = 20;  // under handshakes
 };
 inline void PrintTo(const ServedRow& row, std::ostream* out) { *out << row.server; }
 inline constexpr ServedRow kServedRows[] = {
-    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
-    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA", "nobody", 5},
-    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
-    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
-    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA", "root"},
-    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA", "nobody"},
+    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA"},
+    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA", 5},
+    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA"},
+    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA"},
+    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA"},
+    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA"},
 };
 
 // Between two handshakes of a client: enough of them, and time for what they are to disturb.

@@ -116,12 +116,15 @@ void WriteApachePrefork(const Setting& s, const Text& text) { WriteApache(s, tex
 // ---- stunnel
 
 Text StunnelByHand(const Setting& s, const Snippet& snippet) {
-  return {"foreground = yes\npid =\nsetuid = nobody\nsetgid = nogroup\n" + snippet.outer,
-          "\n[front]\naccept = 127.0.0.1:" + s.port + "\nconnect = 127.0.0.1:" + s.behind + "\n" +
-              snippet.inner + "\n"};
+  return {"foreground = yes\npid =\n" + snippet.outer, "\n[front]\naccept = 127.0.0.1:" + s.port +
+                                                           "\nconnect = 127.0.0.1:" + s.behind +
+                                                           "\n" + snippet.inner + "\n"};
 }
 
 Text StunnelPrinted(const Setting& s, const Printed& printed) {
+  // It is started as the unit has it.
+  const std::string unit = printed[0].Under("/etc/systemd/system/");
+  EXPECT_NE(unit.find("\nUser=nobody\nGroup=nogroup\n"), std::string::npos) << unit;
   const std::string text =
       Replaced(printed[0].Under("/etc/stunnel/"), "0\\.0\\.0\\.0:8443", "127.0.0.1:" + s.port);
   return {Replaced(text, "127\\.0\\.0\\.1:8080", "127.0.0.1:" + s.behind), ""};
@@ -254,7 +257,7 @@ constexpr std::array<Row, 6> kRows = {{
     // Closes its ports for a moment on SIGHUP.
     {ServerKind::kStunnel,
      {"stunnel", "/usr/bin/stunnel4", "nobody", false, false},
-     "",
+     "nobody",
      SIGHUP,
      StunnelByHand,
      StunnelPrinted,
