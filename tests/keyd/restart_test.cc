@@ -287,7 +287,7 @@ TEST_F(Restart, AfterAKillBeginsAnewWithTheViewOfBeforeAndWithoutSignetd) {
 TEST_F(Restart, AfterAKillIsNoticedBySignetd) {
   auto& manager = world.manager();
   std::atomic<int> rebuilt{0};
-  manager.OnRebuild([&] { ++rebuilt; });
+  manager.OnRebuild([&] { return ++rebuilt > 0; });
   const auto sign = [&] {
     return manager.token().SignDigest(world.Key("ec").id, hsm::SignScheme::kEcdsa,
                                       hsm::HashAlgorithm::kSha256, std::string(32, 'd'));

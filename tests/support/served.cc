@@ -101,13 +101,13 @@ void WriteApache(const Setting& s, const Text& text, const std::string& mpm) {
   std::string modules;
   for (const std::string& name : {"mpm_" + mpm, std::string("authz_core"), std::string("ssl")})
     modules += "LoadModule " + name + "_module /usr/lib/apache2/modules/mod_" + name + ".so\n";
-  WriteWhole(
-      s / "httpd.conf",
-      modules + "ServerRoot " + s.folder + "\nServerName localhost\nPidFile " + s / "pid" +
-          "\nDefaultRuntimeDir " + s.folder + "\nMutex file:" + s.folder +
-          " default\nUser www-data\nGroup www-data\nErrorLog /dev/stderr\nLogLevel notice ssl:info\n" +
-          "DocumentRoot " + s / "empty" + "\nListen 127.0.0.1:" + s.port + "\n" + text.top + "\n" +
-          text.side);
+  WriteWhole(s / "httpd.conf", modules + "ServerRoot " + s.folder +
+                                   "\nServerName localhost\nPidFile " + s / "pid" +
+                                   "\nDefaultRuntimeDir " + s.folder + "\nMutex file:" + s.folder +
+                                   " default\nUser www-data\nGroup www-data\nErrorLog "
+                                   "/dev/stderr\nLogLevel notice ssl:info\n" +
+                                   "DocumentRoot " + s / "empty" + "\nListen 127.0.0.1:" + s.port +
+                                   "\n" + text.top + "\n" + text.side);
 }
 void WriteApacheEvent(const Setting& s, const Text& text) { WriteApache(s, text, "event"); }
 void WriteApachePrefork(const Setting& s, const Text& text) { WriteApache(s, text, "prefork"); }

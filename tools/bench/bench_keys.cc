@@ -51,8 +51,8 @@ class Client {
           "C_OpenSession");
     if (!pin.empty()) {
       std::string text = pin;
-      const CK_RV code = module->C_Login(
-          session_, CKU_USER, reinterpret_cast<CK_UTF8CHAR*>(text.data()), text.size());
+      const CK_RV code = module->C_Login(session_, CKU_USER,
+                                         reinterpret_cast<CK_UTF8CHAR*>(text.data()), text.size());
       if (code != CKR_USER_ALREADY_LOGGED_IN) Check(code, "C_Login");
     }
     signet::hsm::Template match;
@@ -82,8 +82,7 @@ double Rate(const std::string& socket, const std::string& label, const std::stri
             const KeySpec& spec, int count, double seconds) {
   const bool rsa = spec.algorithm == KeyAlgorithm::kRsa;
   std::vector<std::unique_ptr<Client>> clients;
-  for (int i = 0; i < count; ++i)
-    clients.push_back(std::make_unique<Client>(socket, label, pin));
+  for (int i = 0; i < count; ++i) clients.push_back(std::make_unique<Client>(socket, label, pin));
   std::atomic<std::size_t> total{0};
   std::atomic<bool> ended{false};
   std::barrier start(count + 1);
@@ -182,7 +181,8 @@ void MeasureSigning(const Options& options, const Daemon& daemon, const std::str
       {"direct, 1 thread", [&] { return direct.SignRate(key, kind.spec, 1, seconds); }},
       {"p11-kit server, 1 client",
        [&] { return Rate(stock, kind.name, kBenchPin, kind.spec, 1, seconds); }},
-      {"signet-keyd, 1 client", [&] { return Rate(keys, kind.purpose, "", kind.spec, 1, seconds); }},
+      {"signet-keyd, 1 client",
+       [&] { return Rate(keys, kind.purpose, "", kind.spec, 1, seconds); }},
       {"p11-kit server, 4 clients",
        [&] { return Rate(stock, kind.name, kBenchPin, kind.spec, 4, seconds); }},
       {"signet-keyd, 4 clients",
@@ -218,8 +218,7 @@ void MeasureSigning(const Options& options, const Daemon& daemon, const std::str
 void MeasureHandshakes(const Options& options, const ScratchFolder& scratch, const Daemon& daemon,
                        const std::string& folder, const std::string& keys, const Kind& kind) {
   Connection rpc(daemon.socket());
-  const signet::json::value shown =
-      Call(rpc, "certificate.show", {{"purpose", kind.purpose}});
+  const signet::json::value shown = Call(rpc, "certificate.show", {{"purpose", kind.purpose}});
   const signet::json::value loaded =
       Call(rpc, "certificate.download", {{"purpose", kind.purpose}, {"format", "pem"}});
   const std::string uri = signet::json::value_to<std::string>(shown.at("keyUri"));
@@ -230,9 +229,9 @@ void MeasureHandshakes(const Options& options, const ScratchFolder& scratch, con
   const int probe = Connect(keys);
   const pid_t keyd = PeerOf(probe);
   close(probe);
-  Nginx with_keyd(scratch.Path(std::string("nk-") + kind.purpose), certificate, uri,
-                  {{"P11_KIT_SERVER_ADDRESS", "unix:path=" + keys},
-                   {"PKCS11_MODULE_PATH", kClient}});
+  Nginx with_keyd(
+      scratch.Path(std::string("nk-") + kind.purpose), certificate, uri,
+      {{"P11_KIT_SERVER_ADDRESS", "unix:path=" + keys}, {"PKCS11_MODULE_PATH", kClient}});
   Nginx alone(scratch.Path(std::string("na-") + kind.purpose), certificate,
               uri + "?pin-value=" + pin,
               {{"SOFTHSM2_CONF", folder + "/softhsm2.conf"}, {"PKCS11_MODULE_PATH", kSoftHsm}});

@@ -118,8 +118,7 @@ HandshakeCost MeasureCost(const Nginx& nginx, pid_t helper, double seconds) {
     }
   });
   SSL_CTX_free(context);
-  return {(spent() - before) / static_cast<double>(count) * 1e6,
-          static_cast<double>(count) / took};
+  return {(spent() - before) / static_cast<double>(count) * 1e6, static_cast<double>(count) / took};
 }
 
 }  // namespace signet::tools::bench
