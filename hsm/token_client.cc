@@ -108,6 +108,7 @@ struct TokenClient::Impl {
   std::vector<std::function<bool()>> rebuilt;
   std::function<void()> unreachable;
   std::mutex probe_mutex;  // one look at a time
+  std::mutex show_mutex;   // the newest document is the last one sent
 
   void Announce();
   Status TakeUp(const control::StateAnswer& answer);
@@ -148,18 +149,19 @@ Status TokenClient::Impl::TakeUp(const control::StateAnswer& answer) {
     hung = false;
   }
   if (!operational) return Ok();
+  if (became) strands.front()->recovered = true;  // also where a connection fails now
   for (const auto& strand : strands) {
     if (anew || !strand->link.connected()) {
       SIGNET_TRY(strand->link.Connect(true));
       strand->token.DropCache();
     }
   }
-  const bool recovered = strands.front()->recovered.exchange(false);
-  if (became || recovered) Announce();
+  if (strands.front()->recovered.exchange(false)) Announce();
   return Ok();
 }
 
 Status TokenClient::Impl::GiveView(const std::string& theirs) {
+  const std::lock_guard one(show_mutex);
   std::string document;
   {
     const std::lock_guard lock(mutex);
@@ -263,6 +265,7 @@ Result<UseReport> TokenClient::Use() {
 
 Status TokenClient::Show(const KeyView& view) {
   std::string document = json::serialize(ToJson(view));
+  const std::lock_guard one(impl_->show_mutex);
   {
     const std::lock_guard lock(impl_->mutex);
     impl_->view_digest = Sha256Hex(document);

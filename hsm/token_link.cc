@@ -230,8 +230,9 @@ Status TokenLink::RefreshTokenInfo() {
 Status TokenLink::ReadMechanisms() {
   CK_ULONG count = 0;
   SIGNET_CK("C_GetMechanismList", module_->C_GetMechanismList(slot_, nullptr, &count));
-  std::vector<CK_MECHANISM_TYPE> list(std::min<CK_ULONG>(count, 65536));
-  count = list.size();
+  count = std::min<CK_ULONG>(count, 65536);
+  // p11-kit's client of 0.24 reads one beyond the last when it leaves out what it does not know.
+  std::vector<CK_MECHANISM_TYPE> list(count + 1);
   SIGNET_CK("C_GetMechanismList", module_->C_GetMechanismList(slot_, list.data(), &count));
   list.resize(std::min<std::size_t>(list.size(), count));
   const std::lock_guard lock(info_mutex_);

@@ -6,7 +6,7 @@
 
 namespace signet::hsm {
 
-// Where the count of wrong PINs lives, so that it survives a restart. Implemented by the keystore.
+// Where the count of wrong PINs lives, so that it survives a restart.
 class ThrottleStore {
  public:
   struct Entry {

@@ -67,7 +67,9 @@ CREATE TABLE throttle(
   failures INTEGER NOT NULL,
   last INTEGER NOT NULL
 ) STRICT;
-)"};
+)",
+                                       // signet-keyd counts wrong PINs itself.
+                                       "DROP TABLE throttle;"};
 
 constexpr sqlite::Schema kSchema{"node log", "AUDIT_UNAVAILABLE", 0x53474e32 /* SGN2 */,
                                  kMigrations};
@@ -98,7 +100,7 @@ AuditRecord ReadAudit(sqlite::Query& query) {
   return record;
 }
 
-class SqliteNodeLog final : public NodeLog, private hsm::ThrottleStore {
+class SqliteNodeLog final : public NodeLog {
  public:
   SqliteNodeLog(sqlite::Connections connections, Clock& clock)
       : writer_(std::move(connections.writer)),
@@ -115,12 +117,8 @@ class SqliteNodeLog final : public NodeLog, private hsm::ThrottleStore {
                                                      const std::string& key) override;
   Result<std::vector<AuditRecord>> Audit(std::int64_t after, std::size_t limit) override;
   Result<AuditVerdict> VerifyAudit() override;
-  hsm::ThrottleStore& throttle() override { return *this; }
 
  private:
-  Result<Entry> Load() override;
-  Status Save(const Entry& entry) override;
-
   std::string NextId(WallTime now);
   void Append(const ChangeOrigin& origin, const std::string& operation, const std::string& outcome,
               const std::string& detail);
@@ -289,25 +287,6 @@ Result<AuditVerdict> SqliteNodeLog::VerifyAudit() {
     if (records.empty()) return checker.Finish(count, hash);
     after = records.back().sequence;
   }
-}
-
-Result<hsm::ThrottleStore::Entry> SqliteNodeLog::Load() {
-  return reader_->Use(kPatience, [&]() -> Result<Entry> {
-    sqlite::Query query(*reader_, "SELECT failures, last FROM throttle");
-    if (!query.Step()) return Entry{};
-    return Entry{static_cast<std::uint64_t>(query.Integer(0)), FromSeconds(query.Integer(1))};
-  });
-}
-
-Status SqliteNodeLog::Save(const Entry& entry) {
-  return writer_->Use(kPatience, [&]() -> Status {
-    sqlite::Query(*writer_,
-                  "INSERT INTO throttle VALUES (0, ?1, ?2) ON CONFLICT (id) "
-                  "DO UPDATE SET failures = excluded.failures, last = excluded.last",
-                  static_cast<std::int64_t>(entry.failures), Seconds(entry.last))
-        .Run();
-    return Ok();
-  });
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What belongs to this node alone: the journal of operations, the audit log, idempotency results,
-// PIN throttle. One SQLite file. A change begins with a journal row and ends, in one transaction,
+// What belongs to this node alone: the journal of operations, the audit log, idempotency results.
+// One SQLite file. A change begins with a journal row and ends, in one transaction,
 // with its audit record, its idempotency result and the removal of that row; so nothing is done
 // that is not audited, and a crash leaves the row to recover from.
 #pragma once
@@ -9,7 +9,6 @@
 #include <string>
 #include <vector>
 
-#include "hsm/token_owner_types.h"
 #include "platform/clock.h"
 #include "platform/error.h"
 
@@ -83,8 +82,6 @@ class NodeLog {
   // Records with sequence > `after`, at most `limit`, in order.
   virtual Result<std::vector<AuditRecord>> Audit(std::int64_t after, std::size_t limit) = 0;
   virtual Result<AuditVerdict> VerifyAudit() = 0;
-
-  virtual hsm::ThrottleStore& throttle() = 0;
 };
 
 }  // namespace signet::keystore

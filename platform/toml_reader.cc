@@ -274,6 +274,15 @@ void TomlTable::Fail(std::string_view key, std::string_view problem) {
   node_->Note(value == nullptr ? node_->place : value->source().begin, text + std::string(problem));
 }
 
+void TomlTable::RefuseUnknown() {
+  if (node_->table == nullptr) return;
+  const auto& asked = node_->document->asked[node_->table];
+  for (auto&& [key, value] : *node_->table) {
+    if (!asked.contains(key.str()))
+      node_->Note(key.source().begin, "unknown key '" + std::string(key.str()) + "'");
+  }
+}
+
 Status TomlTable::Problems() { return node_->document->Report(node_->document->problems); }
 
 Status TomlTable::Finish() {

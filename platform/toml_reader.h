@@ -38,6 +38,8 @@ class TomlTable {
   void Fail(std::string_view key, std::string_view problem);
   // Of the root: kUsage CONFIG_INVALID with one line for each problem; success when there is none.
   Status Finish();
+  // Notes the keys of this table that nobody asked for.
+  void RefuseUnknown();
   // The same without the keys that were never asked for: of a program that reads a part of the
   // document.
   Status Problems();

@@ -124,12 +124,7 @@ Status UnixSocketFile::Bind(const std::string& group, std::uint32_t mode) {
   if (lstat(path_.c_str(), &info) != 0) return ErrnoError(errno, "lstat", path_);
   device_ = info.st_dev;
   inode_ = info.st_ino;
-  if (!group.empty()) {
-    SIGNET_TRY(const std::uint32_t gid, FindGroup(group));
-    if (lchown(path_.c_str(), static_cast<uid_t>(-1), gid) != 0)
-      return ErrnoError(errno, "chown", path_);
-  }
-  if (chmod(path_.c_str(), mode) != 0) return ErrnoError(errno, "chmod", path_);
+  SIGNET_TRY(SetSocketAccess(path_, group, mode));
   if (listen(socket_, 512) != 0) return ErrnoError(errno, "listen", path_);
   return Ok();
 }
@@ -184,5 +179,15 @@ void UnixSocketFile::Leave() {
 }
 
 int UnixSocketFile::Release() { return std::exchange(socket_, -1); }
+
+Status SetSocketAccess(const std::string& path, const std::string& group, std::uint32_t mode) {
+  if (!group.empty()) {
+    SIGNET_TRY(const std::uint32_t gid, FindGroup(group));
+    if (lchown(path.c_str(), static_cast<uid_t>(-1), gid) != 0)
+      return ErrnoError(errno, "chown", path);
+  }
+  if (chmod(path.c_str(), mode) != 0) return ErrnoError(errno, "chmod", path);
+  return Ok();
+}
 
 }  // namespace signet

@@ -44,4 +44,7 @@ class UnixSocketFile {
   std::uint64_t device_ = 0, inode_ = 0;  // of the file that we made
 };
 
+// Group (empty: as it is) and mode of a socket's file. kUsage GROUP_UNKNOWN.
+Status SetSocketAccess(const std::string& path, const std::string& group, std::uint32_t mode);
+
 }  // namespace signet

@@ -153,7 +153,10 @@ Status GenerationWriter::Finish(GenerationRecord& record) {
 }
 
 Status GenerationWriter::Sync() {
-  if (written_.size() > kSyncedOneByOne) return files_.SyncAll(temporary_);
+  // Files of another owner cannot be opened any more; the folder around is ours.
+  const bool given_away = owner_.uid && *owner_.uid != geteuid();
+  if (written_.size() > kSyncedOneByOne || given_away)
+    return files_.SyncAll(temporary_.substr(0, temporary_.rfind('/')));
   for (const std::string& path : written_) {
     SIGNET_TRY(files_.SyncFile(path));
   }

@@ -88,7 +88,7 @@ struct Appliance::Parts {
   void MakeServices(std::set<std::string> leftovers);
   Status OpenServer();
   bool RefreshTls();
-  void ShowKeys(const keystore::Snapshot& snapshot);
+  bool ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
   services::api::StatusAnswer Describe() const;
   asio::awaitable<std::string> Metrics();
@@ -145,8 +145,6 @@ Status Appliance::Parts::OpenToken() {
       if (!revived) Log(LogLevel::kError, revived.error().ToString());
     });
   }
-  state->OnChange([this](const keystore::Snapshot& snapshot) { ShowKeys(snapshot); });
-  ShowKeys(*state->Now());
   return Ok();
 }
 
@@ -174,8 +172,11 @@ void Appliance::Parts::StartPublishing() {
       catalogue, *state, *files, config.services,
       services::PublishOptions{config.keyd.agent.token.uri, config.keyd.agent.socket,
                                config.keyd.client_module});
-  state->OnChange([this](const keystore::Snapshot& now) { std::ignore = publisher->Publish(now); });
-  std::ignore = publisher->PublishNow();
+  // A chain is published once services see its key: when they do not, Caretaker tries again.
+  state->OnChange([this](const keystore::Snapshot& now) {
+    if (ShowKeys(now)) std::ignore = publisher->Publish(now);
+  });
+  if (ShowKeys(*state->Now())) std::ignore = publisher->PublishNow();
 }
 
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
@@ -256,17 +257,18 @@ bool Appliance::Parts::RefreshTls() {
 }
 
 // Services see a key before anybody is told of its certificate.
-void Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
+bool Appliance::Parts::ShowKeys(const keystore::Snapshot& snapshot) {
   std::vector<keystore::Revision> revisions;
   for (const auto& [purpose, row] : snapshot.identities) revisions.push_back(row.modified);
   {
     std::lock_guard lock(shown_mutex);
-    if (revisions == shown) return;
+    if (revisions == shown) return true;
     shown = std::move(revisions);
   }
   const Status given = token->Show(services::MakeKeyView(catalogue, snapshot));
   // The token's client gives it again.
   if (!given) Log(LogLevel::kWarning, "services do not see new keys yet: " + given.error().detail);
+  return given.has_value();
 }
 
 services::api::StatusAnswer Appliance::Parts::Describe() const {

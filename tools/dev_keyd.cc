@@ -61,6 +61,7 @@ Status DevKeyd::Spawn() {
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);  // nothing of ours outlives us in it
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   // A group of its own: what ends signetd from a terminal does not end it before signetd does.

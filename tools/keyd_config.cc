@@ -17,6 +17,7 @@ void ReadToken(TomlTable& root, const std::filesystem::path& folder, hsm::TokenC
   token.pin_source = ResolveSource(folder, table.String("pin-source", ""));
   token.softhsm_config = ResolvePath(folder, table.String("softhsm-config", ""));
   token.softhsm_tokens = ResolvePath(folder, table.String("softhsm-tokens", ""));
+  table.RefuseUnknown();
 }
 
 }  // namespace
@@ -40,6 +41,7 @@ KeydConfig ReadKeydConfig(TomlTable& root, const std::filesystem::path& folder) 
   agent.management_user = keyd.String("management-user", "");
   agent.credential = ResolveSource(folder, keyd.String("credential", "credential:management"));
   config.client_module = path("client-module", SIGNET_P11_KIT_CLIENT);
+  keyd.RefuseUnknown();
   for (auto& [name, service] : root.Named("service")) {
     agent.services.push_back({name, service.String("user", ""), service.String("group", ""),
                               ResolvePath(folder, service.String("socket", "")),

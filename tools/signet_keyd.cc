@@ -1,7 +1,11 @@
-// signet-keyd: the owner of the token. signet-keyd --config FILE | signet-keyd --dev DIR
+// signet-keyd: the owner of the token. signet-keyd [--check] --config FILE | signet-keyd --dev DIR
 //
 // SIGTERM ends it. SIGUSR2 replaces it by the program that now lies where it was started from:
 // sockets, their clients and the login go over, and no client notices.
+#include <poll.h>
+#include <spawn.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -39,16 +43,41 @@ std::string OwnProgram() {
   return path;
 }
 
-// Whether a successor could start: once it is asked to, nobody else serves.
-signet::Status CheckSuccessor(const std::string& program, const std::string& config,
-                              signet::FileSystem& files) {
-  if (access(program.c_str(), X_OK) != 0) return signet::ErrnoError(errno, "access", program);
-  SIGNET_TRY(signet::tools::LoadKeydConfig(config, files));
-  return signet::Ok();
+constexpr int kCheckLimit = 10'000;  // milliseconds
+
+// Whether a successor could start, by its own word: once it is asked to, nobody else serves.
+signet::Status CheckSuccessor(std::string program, std::string config) {
+  std::string name = "signet-keyd", check = "--check", option = "--config";
+  char* arguments[] = {name.data(), check.data(), option.data(), config.data(), nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  pid_t child = 0;
+  const int problem = posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ);
+  posix_spawn_file_actions_destroy(&actions);
+  if (problem != 0) return signet::ErrnoError(problem, "posix_spawn", program);
+  const int handle = static_cast<int>(syscall(SYS_pidfd_open, child, 0));
+  pollfd end{handle, POLLIN, 0};
+  if (handle < 0 || poll(&end, 1, kCheckLimit) != 1) kill(child, SIGKILL);
+  if (handle >= 0) close(handle);
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return signet::Ok();
+  return signet::MakeError(signet::Kind::kRefused, "SUCCESSOR_REFUSED",
+                           program + " --check --config " + config + " does not end well",
+                           "Run it by hand to see what it says.");
+}
+
+int Check(const std::string& config_file) {
+  auto files = signet::MakeFileSystem();
+  auto config = signet::tools::LoadKeydConfig(config_file, *files);
+  if (!config) return Fail(config.error());
+  const auto checked = signet::hsm::Agent::Check(config.value().agent, *files);
+  return checked ? 0 : Fail(checked.error());
 }
 
 // Waits for SIGTERM or SIGINT, or for a SIGUSR2 that can be obeyed.
-int AwaitSignal(const std::string& program, const std::string& config, signet::FileSystem& files) {
+int AwaitSignal(const std::string& program, const std::string& config) {
   sigset_t awaited;
   sigemptyset(&awaited);
   for (const int one : {SIGTERM, SIGINT, SIGUSR2}) sigaddset(&awaited, one);
@@ -56,7 +85,7 @@ int AwaitSignal(const std::string& program, const std::string& config, signet::F
     int signal = 0;
     sigwait(&awaited, &signal);
     if (signal != SIGUSR2) return signal;
-    const auto checked = CheckSuccessor(program, config, files);
+    const auto checked = CheckSuccessor(program, config);
     if (checked) return signal;
     Log(LogLevel::kError,
         "no successor could start, so this program goes on: " + checked.error().ToString());
@@ -86,7 +115,7 @@ int Serve(const std::string& config_file, const std::string& dev,
   sd_notify(0, "READY=1");
   std::cout << boost::json::serialize(boost::json::object{{"ready", true}, {"keys", socket}})
             << std::endl;
-  if (AwaitSignal(program, path, *files) == SIGUSR2) {
+  if (AwaitSignal(program, path) == SIGUSR2) {
     Log(LogLevel::kInfo, "giving the sockets to a successor");
     sd_notify(0, "RELOADING=1");
     const Error failed = agent.value()->BecomeSuccessor(program, arguments);
@@ -119,12 +148,14 @@ int main(int argc, char** argv) {
   signet::InitialiseSecretMemory();
 
   std::string config, dev;
+  bool check = false;
   CLI::App app("signet-keyd: owns the token; services use their keys through its sockets");
   app.set_version_flag("--version", SIGNET_VERSION);
   auto* config_option = app.add_option("--config", config, "configuration file")
                             ->default_str("/etc/signet/signet.toml");
   app.add_option("--dev", dev, "the folder of an appliance for development (signetd --dev)")
       ->excludes(config_option);
+  app.add_flag("--check", check, "say whether it could start with this configuration, and end");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -132,5 +163,6 @@ int main(int argc, char** argv) {
   }
   if (config.empty()) config = "/etc/signet/signet.toml";
   if (!dev.empty()) dev = std::filesystem::absolute(dev).lexically_normal().string();
+  if (check) return Check(dev.empty() ? config : dev + "/signet.toml");
   return Serve(config, dev, {argv, argv + argc});
 }

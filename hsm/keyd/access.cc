@@ -25,7 +25,8 @@ AgentGrant AgentAccess::Decide(const AgentPeer& peer) const {
   }
   const LocalUser user = FindLocalUser(peer.uid, peer.gid);
   for (const AgentService& service : services_) {
-    if (!peer.socket.empty() && peer.socket != service.name) continue;
+    const std::string& door = service.socket.empty() ? service.socket : service.name;
+    if (peer.socket != door) continue;
     const bool member = peer.uid == 0 || (!service.user.empty() && service.user == user.name) ||
                         (!service.group.empty() && user.IsIn(service.group));
     if (member) grant.services_.push_back(&service);

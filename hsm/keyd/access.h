@@ -38,9 +38,10 @@ class AgentAccess {
       : services_(std::move(services)), own_uid_(own_uid) {}
 
   const std::vector<AgentService>& services() const { return services_; }
-  // On a service's socket: its user, the members of its group and root have its keys, nobody else
-  // any. On the common one: each has the keys of the services it is user or member of, root those
-  // of all services. The user that runs signet-keyd has every key on either.
+  // On a service's own socket: its user, the members of its group and root have its keys, nobody
+  // else any, and nobody has them on the common one. There each has the keys of those services
+  // without a socket that it is user or member of, root those of all of them. The user that runs
+  // signet-keyd has every key on either.
   AgentGrant Decide(const AgentPeer& peer) const;
 
  private:

@@ -11,6 +11,7 @@
 
 #include "hsm/keyd/agent_impl.h"
 #include "hsm/pin_source.h"
+#include "hsm/token_uri.h"
 #include "platform/logging.h"
 #include "platform/users.h"
 
@@ -18,8 +19,9 @@ namespace signet::hsm {
 namespace {
 
 constexpr Duration kProbeInterval = std::chrono::seconds(2);
-constexpr Duration kGrace = std::chrono::seconds(6);  // a call that hangs was answered by then
+constexpr Duration kGrace = std::chrono::seconds(6);  // for calls that are under way
 constexpr std::size_t kThreads = 4;
+constexpr std::size_t kMostLost = 4;  // looks at the token that never came back
 
 std::string SocketPath(int descriptor) {
   sockaddr_un address{};
@@ -65,28 +67,61 @@ CK_RV Agent::Impl::Ready() {
   return CKR_DEVICE_ERROR;
 }
 
+void Agent::Impl::StartProber() {
+  prober = std::thread([this, number = prober_number] { Probe(number); });
+}
+
 // Looks at the token every two seconds, so that one that went is noticed and taken up again.
-void Agent::Impl::Probe() {
+void Agent::Impl::Probe(unsigned number) {
   std::unique_lock guard(probe_mutex);
   while (!stopping) {
-    probe_wake.wait_for(guard, kProbeInterval);
-    if (stopping) return;
     probing = true;
+    probing_since = std::chrono::steady_clock::now();
     guard.unlock();
     static_cast<void>(owner->Probe());  // the state tells
+    WarmUp();
     guard.lock();
+    if (number != prober_number) {  // too late: another one looks since
+      --lost;
+      probe_wake.notify_all();
+      return;
+    }
     probing = false;
     probe_wake.notify_all();
+    probe_wake.wait_for(guard, kProbeInterval, [&] { return stopping; });
   }
+}
+
+// Keys of the view are found and proved ahead of their first signature, which must not wait for a
+// key that is just being made.
+void Agent::Impl::WarmUp() {
+  const auto now = View();
+  if (now->version == warmed || owner->State() != TokenState::kOperational) return;
+  for (const VirtualKey& key : now->keys) static_cast<void>(owner->Spec(key.id));
+  warmed = now->version;
+}
+
+// A look that does not come back is a call that hangs, although no client waits for it.
+void Agent::Impl::Tick() {
+  const std::lock_guard guard(probe_mutex);
+  const auto now = std::chrono::steady_clock::now();
+  if (stopping || !probing || now - probing_since < config.limits.call || lost >= kMostLost) return;
+  ReportHang();
+  ++lost;
+  ++prober_number;
+  probing = false;
+  late.push_back(std::move(prober));
+  StartProber();
 }
 
 Status Agent::Impl::OpenSockets(uid_t manager, Survivors& left) {
   const auto listen = [&](const std::string& path, const std::string& group, std::uint32_t mode,
                           std::string service, bool management) -> Status {
-    if (server->ListensOn(path)) return Ok();
+    if (server->ListensOn(path)) return SetSocketAccess(path, group, mode);
     for (auto& [name, descriptor] : left) {
       if (descriptor < 0 || name != Survival::kListener || SocketPath(descriptor) != path) continue;
       SIGNET_TRY(auto kept, UnixSocketFile::Adopt(path, -1, std::exchange(descriptor, -1)));
+      SIGNET_TRY(SetSocketAccess(path, group, mode));
       server->Listen({std::move(service), management, std::move(kept)});
       return Ok();
     }
@@ -142,7 +177,7 @@ Status Agent::Impl::Open(Clock& clock) {
     }
   }
   SIGNET_TRY(server->Start(kThreads));
-  prober = std::thread([this] { Probe(); });
+  StartProber();
   return Ok();
 }
 
@@ -153,6 +188,26 @@ Result<std::unique_ptr<Agent>> Agent::Start(AgentConfig config, FileSystem& file
   std::unique_ptr<Agent> agent(new Agent(std::make_unique<Impl>(std::move(config), files)));
   SIGNET_TRY(agent->impl_->Open(clock));
   return agent;
+}
+
+Status Agent::Check(const AgentConfig& config, FileSystem& files) {
+  if (!config.management_user.empty()) {
+    SIGNET_TRY(FindUser(config.management_user));
+  }
+  if (!config.group.empty()) {
+    SIGNET_TRY(FindGroup(config.group));
+  }
+  for (const AgentService& service : config.services) {
+    if (service.socket.empty() || service.group.empty()) continue;
+    SIGNET_TRY(FindGroup(service.group));
+  }
+  SIGNET_TRY(auto source, PinSource::Parse(config.credential));
+  SIGNET_TRY(source.Read(files));
+  SIGNET_TRY(PinSource::Parse(config.token.pin_source));
+  SIGNET_TRY(TokenUri::Parse(config.token.uri));
+  SIGNET_TRY(files.Info(config.token.module));
+  SIGNET_TRY(ThrottleFile(config.directory + "/throttle.json", files).Load());
+  return Ok();
 }
 
 bool Agent::Stop() {
@@ -167,13 +222,18 @@ bool Agent::Stop() {
   bool done = false;
   {
     std::unique_lock guard(impl_->probe_mutex);
-    done = impl_->probe_wake.wait_for(guard, kGrace, [&] { return !impl_->probing; });
+    done = impl_->probe_wake.wait_for(guard, kGrace,
+                                      [&] { return !impl_->probing && impl_->lost == 0; });
   }
-  if (done) {
-    impl_->prober.join();
-  } else {
-    impl_->prober.detach();
+  impl_->late.push_back(std::move(impl_->prober));
+  for (std::thread& thread : impl_->late) {
+    if (done) {
+      thread.join();
+    } else {
+      thread.detach();
+    }
   }
+  impl_->late.clear();
   return stopped && done;
 }
 

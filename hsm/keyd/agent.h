@@ -19,6 +19,9 @@ class Agent {
   // token that is missing, locked or broken is a state.
   static Result<std::unique_ptr<Agent>> Start(AgentConfig config, FileSystem& files, Clock& clock);
   ~Agent();
+  // Whether Start could do with this configuration, as far as that can be told without the token
+  // and its sockets: users, credential, URI, module, the count of wrong PINs.
+  static Status Check(const AgentConfig& config, FileSystem& files);
 
   // Ends what is under way. False when a call into the token hangs: then the process must end
   // without destroying this.

@@ -25,9 +25,9 @@ Result<WipedString> ReadHandover(int descriptor) {
   WipedString bytes(static_cast<std::size_t>(size), '\0');
   const ssize_t got = pread(descriptor, bytes.data(), bytes.size(), 0);
   // What lies there may hold a PIN: nothing of it stays.
-  static_cast<void>(ftruncate(descriptor, 0));
+  const bool emptied = ftruncate(descriptor, 0) == 0;
   close(descriptor);
-  if (got != size) return ErrnoError(errno, "pread", "the hand-over");
+  if (got != size || !emptied) return ErrnoError(errno, "pread", "the hand-over");
   return bytes;
 }
 
@@ -54,8 +54,10 @@ Result<int> Agent::Impl::HandOver() {
   if (!pin.empty()) {
     if (pipe(ends) != 0) return ErrnoError(errno, "pipe", "the hand-over");
     const std::string_view text = pin.Reveal();
-    static_cast<void>(write(ends[1], text.data(), text.size()));
+    const bool written =
+        write(ends[1], text.data(), text.size()) == static_cast<ssize_t>(text.size());
     close(ends[1]);
+    if (!written) return ErrnoError(errno, "write", "the hand-over");
   }
   writer.Word(static_cast<std::uint32_t>(ends[0]));
   writer.Byte(owner->LockedByHand() ? 1 : 0);

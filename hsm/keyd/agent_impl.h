@@ -48,6 +48,11 @@ struct Agent::Impl final : AgentBackend {
   std::condition_variable probe_wake;
   bool stopping = false;
   bool probing = false;  // a look at the token is under way
+  SteadyTime probing_since{};
+  unsigned prober_number = 0;     // of the thread that counts; others came late
+  std::vector<std::thread> late;  // that did not come back from the token in time
+  std::size_t lost = 0;           // of these, not back yet
+  std::uint64_t warmed = 0;       // version of the view whose keys were taken up
   std::thread prober;
 
   Status Open(Clock& clock);
@@ -59,7 +64,9 @@ struct Agent::Impl final : AgentBackend {
   Result<int> HandOver();
   Status TakeView(std::string_view document);
   void ReadViewFile();
-  void Probe();
+  void StartProber();
+  void Probe(unsigned number);
+  void WarmUp();
   Result<json::value> Run(std::string_view method, std::string_view octets);
   json::value State();
 
@@ -81,6 +88,7 @@ struct Agent::Impl final : AgentBackend {
   }
   void CountUndelivered() override { counters.CountUndelivered(); }
   void ReportHang() override;
+  void Tick() override;
   TokenObjects& Objects() override { return owner->objects(); }
   Result<KeySpec> KeySpecOf(const KeyId& key) override { return owner->Spec(key); }
   bool IsManager(std::string_view given) override;

@@ -5,6 +5,7 @@
 
 #include "hsm/pkcs11_error.h"
 #include "hsm/raw_signing.h"
+#include "platform/logging.h"
 
 namespace signet::hsm {
 namespace {
@@ -60,6 +61,12 @@ const AgentConnection::Row* AgentConnection::FindRow(std::uint32_t call) {
     if (static_cast<std::uint32_t>(row.call) == call) return &row;
   }
   return nullptr;
+}
+
+CK_RV CodeForClient(const Error& error) {
+  if (const CK_RV code = CkCode(error); code != CKR_OK) return code;
+  Log(LogLevel::kError, error.ToString() + ". " + error.remedy);
+  return error.word == "STORAGE_FULL" ? CKR_DEVICE_MEMORY : CKR_FUNCTION_FAILED;
 }
 
 AgentConnection::AgentConnection(AgentBackend& backend, AgentPeer peer, AgentGrant grant,

@@ -41,12 +41,18 @@ class AgentBackend {
   virtual void CountUndelivered() = 0;
   // A call into the token did not come back in time.
   virtual void ReportHang() = 0;
+  // Now and then, from a thread that never calls the token.
+  virtual void Tick() = 0;
   // Of the management socket alone.
   virtual TokenObjects& Objects() = 0;
   virtual Result<KeySpec> KeySpecOf(const KeyId& key) = 0;  // blocks
   virtual bool IsManager(std::string_view credential) = 0;
   virtual std::string Control(std::string_view method, std::string_view octets) = 0;  // blocks
 };
+
+// What a client is told of an error. One that PKCS#11 has no code for is logged: nobody else would
+// hear of it.
+CK_RV CodeForClient(const Error& error);
 
 // The end of a call: an error, or the arguments of its answer.
 struct AgentReply {

@@ -9,10 +9,7 @@
 namespace signet::hsm {
 namespace {
 
-AgentReply Failed(const Error& error) {
-  const CK_RV code = CkCode(error);
-  return {code != CKR_OK ? code : CKR_FUNCTION_FAILED, {}};
-}
+AgentReply Failed(const Error& error) { return {CodeForClient(error), {}}; }
 
 }  // namespace
 

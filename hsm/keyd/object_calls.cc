@@ -183,8 +183,7 @@ AgentConnection::Outcome AgentConnection::MakeSignature(SessionState& session,
     if (signature) {
       wire::Writer(reply.arguments).Array(signature.value());
     } else {
-      reply.code = CkCode(signature.error());
-      if (reply.code == CKR_OK) reply.code = CKR_FUNCTION_FAILED;
+      reply.code = CodeForClient(signature.error());
     }
     return reply;
   };

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstring>
 
 #include "hsm/keyd/server_impl.h"
 
@@ -74,8 +76,9 @@ void AgentServer::Impl::PutDown(Client& client, Rest rest) {
   }
   client.deadline = until == SteadyTime{} ? 0 : Ticks(until);
   epoll_event event{};
-  event.events = EPOLLRDHUP | EPOLLONESHOT;
-  if (rest != Rest::kBlocked) event.events |= EPOLLIN;
+  // Of one that does not read, its other half being closed is no news that can be used.
+  event.events = EPOLLONESHOT;
+  if (rest != Rest::kBlocked) event.events |= EPOLLIN | EPOLLRDHUP;
   if (rest != Rest::kIdle) event.events |= EPOLLOUT;
   event.data.ptr = static_cast<Watched*>(&client);
   const int operation = std::exchange(client.watched, true) ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
@@ -100,11 +103,43 @@ AgentServer::Impl::Flushed AgentServer::Impl::Flush(Client& client) {
   return Flushed::kAll;
 }
 
+namespace {
+
+// recv, and the kernel's word on who wrote: a worker that inherited its master's connection, or
+// whoever it was passed to, is not who was let in. EACCES then. The process that connected may
+// become another user (stunnel does), and root may be anybody.
+ssize_t ReceiveFromPeer(int descriptor, const AgentPeer& peer, char* scratch) {
+  iovec space{scratch, kScratch};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))];
+  msghdr message{};
+  message.msg_iov = &space;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  const ssize_t got = recvmsg(descriptor, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got <= 0) return got;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&message); part != nullptr;
+       part = CMSG_NXTHDR(&message, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_CREDENTIALS) continue;
+    ucred writer{};
+    std::memcpy(&writer, CMSG_DATA(part), sizeof writer);
+    // Without a process: written before the kernel was asked to note the writer.
+    if (writer.pid == 0 || writer.pid == peer.pid || writer.uid == peer.uid || writer.uid == 0)
+      continue;
+    Wipe(scratch, static_cast<std::size_t>(got));
+    errno = EACCES;
+    return -1;
+  }
+  return got;
+}
+
+}  // namespace
+
 AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scratch) {
   // Before it is read: a request that is lost with this process must not look like none.
   survival.SetBusy(client.slot, true);
   while (true) {
-    const ssize_t got = recv(client.fd, scratch, kScratch, MSG_DONTWAIT);
+    const ssize_t got = ReceiveFromPeer(client.fd, client.connection.peer(), scratch);
     if (got > 0) {
       if (client.in.capacity() < 64) client.in.reserve(256);
       client.in.append(scratch, static_cast<std::size_t>(got));
@@ -113,6 +148,12 @@ AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scr
     }
     if (got == 0) return Received::kGone;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Received::kNothing;
+    if (errno == EACCES) {
+      NoteRefusal(client.connection.peer(),
+                  "another user writes to the connection that this one made; a server must be "
+                  "started as the user that uses the key (User= of its unit), or connect again "
+                  "after it became that user");
+    }
     if (errno != EINTR) return Received::kGone;
   }
 }
@@ -224,7 +265,8 @@ bool AgentServer::Stop(Duration grace) {
     impl.stopping = true;
   }
   const std::uint64_t one = 1;
-  static_cast<void>(write(impl.wake, &one, sizeof one));
+  // It cannot be full: nobody but us writes, once.
+  if (write(impl.wake, &one, sizeof one) < 0) impl.tick.notify_all();
   impl.tick.notify_all();
   if (impl.watchdog.joinable()) impl.watchdog.join();
   const auto until = std::chrono::steady_clock::now() + grace;

@@ -88,6 +88,10 @@ AgentGrant AgentServer::Impl::GrantOf(const AgentPeer& peer) {
 
 void AgentServer::Impl::Refuse(int descriptor, const AgentPeer& peer, const std::string& why) {
   close(descriptor);
+  NoteRefusal(peer, why);
+}
+
+void AgentServer::Impl::NoteRefusal(const AgentPeer& peer, const std::string& why) {
   bool say = false;
   {
     const std::lock_guard lock(mutex);

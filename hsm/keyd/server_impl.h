@@ -40,7 +40,10 @@ struct AgentServer::Impl {
     Client(AgentBackend& backend, AgentPeer peer, AgentGrant grant, bool management, int fd_in)
         : Watched{Kind::kClient},
           fd(fd_in),
-          connection(backend, std::move(peer), std::move(grant), management, NonceOf(fd_in)) {}
+          connection(backend, std::move(peer), std::move(grant), management, NonceOf(fd_in)) {
+      const int on = 1;  // the kernel notes who writes
+      setsockopt(fd, SOL_SOCKET, SO_PASSCRED, &on, sizeof on);
+    }
     const int fd;
     std::size_t slot = Survival::kSlots;
     AgentConnection connection;
@@ -102,6 +105,7 @@ struct AgentServer::Impl {
   void Admit(Door& door, int descriptor);
   AgentGrant GrantOf(const AgentPeer& peer);
   void Refuse(int descriptor, const AgentPeer& peer, const std::string& why);
+  void NoteRefusal(const AgentPeer& peer, const std::string& why);
   Client* Insert(std::unique_ptr<Client> client);
   void Close(Client& client);
 

@@ -22,6 +22,7 @@ void AgentServer::Save(wire::Writer& writer) {
   }
   // A call that hangs holds its client: that one does not go on.
   std::vector<Impl::Client*> going;
+  const std::lock_guard table(impl.mutex);
   for (const auto& [raw, client] : impl.clients) {
     bool held = false;
     for (const auto& worker : impl.workers) {

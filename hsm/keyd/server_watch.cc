@@ -22,6 +22,7 @@ void AgentServer::Impl::Watch() {
     CheckWorkers();
     CheckDeadlines();
     CheckDoors();
+    backend.Tick();
     // What a burst took goes back to the system.
     const std::size_t now = held;
     peak = std::max(peak, now);

@@ -49,8 +49,10 @@ TEST(Secrets, NeitherFilesNorMemoryHoldThePinOrAPrivateKey) {
   const Needles pin = PinNeedles("PIN", appliance.Pin());
   EXPECT_EQ(Show(SearchFiles(appliance, pin)), "");
   EXPECT_EQ(Show(SearchFiles(appliance, AnyPrivateKey())), "");
-  ExpectGuardedOnly(SearchMemory(appliance.pid(), pin), kOneCopy);
-  EXPECT_EQ(Show(SearchMemory(appliance.pid(), AnyPrivateKey())), "");
+  EXPECT_EQ(Show(SearchMemory(appliance.pid(), pin)), "");
+  ExpectGuardedOnly(SearchMemory(appliance.keyd(), pin), kOneCopy);
+  for (const pid_t pid : {appliance.pid(), appliance.keyd()})
+    EXPECT_EQ(Show(SearchMemory(pid, AnyPrivateKey())), "");
   // The search finds what is there.
   EXPECT_FALSE(SearchMemory(appliance.pid(), {{"name", "node1.signet.localhost"}}).empty());
 }
@@ -62,16 +64,19 @@ TEST(Secrets, PinGivenByHandIsInGuardedMemoryOnlyAndAWrongOneNowhere) {
   std::filesystem::remove(appliance.Path("pin"));
   appliance.Start();
   ASSERT_TRUE(appliance.WaitState("locked", Seconds(5)));
-  EXPECT_EQ(Show(SearchMemory(appliance.pid(), PinNeedles("PIN", pin))), "");
+  const std::vector<pid_t> both = {appliance.pid(), appliance.keyd()};
+  for (const pid_t pid : both) EXPECT_EQ(Show(SearchMemory(pid, PinNeedles("PIN", pin))), "");
   EXPECT_EQ(appliance.Cli({"token", "unlock", "--pin-fd", "0"}, wrong).code, 6);
-  EXPECT_EQ(Show(SearchMemory(appliance.pid(), PinNeedles("wrong PIN", wrong))), "");
+  for (const pid_t pid : both)
+    EXPECT_EQ(Show(SearchMemory(pid, PinNeedles("wrong PIN", wrong))), "");
   EXPECT_TRUE(Eventually(
       [&] {
         return appliance.Cli({"token", "unlock", "--pin-fd", "0"}, pin).code == 0;
       },
       Seconds(10)));
   EXPECT_TRUE(appliance.WaitReady());
-  ExpectGuardedOnly(SearchMemory(appliance.pid(), PinNeedles("PIN", pin)), kOneCopy);
+  EXPECT_EQ(Show(SearchMemory(appliance.pid(), PinNeedles("PIN", pin))), "");
+  ExpectGuardedOnly(SearchMemory(appliance.keyd(), PinNeedles("PIN", pin)), kOneCopy);
   for (const std::string& text : {pin, wrong})
     EXPECT_EQ(Show(SearchFiles(appliance, PinNeedles("PIN", text))), "");
 }

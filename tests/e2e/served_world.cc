@@ -3,6 +3,9 @@
 #include <gtest/gtest.h>
 #include <pwd.h>
 
+#include <filesystem>
+#include <functional>
+#include <set>
 #include <sstream>
 #include <stdexcept>
 #include <utility>
@@ -12,7 +15,8 @@
 namespace signet::testing {
 namespace {
 
-// Relative to the folder of signet.toml. strongSwan comes by the common socket.
+// Relative to the folder of signet.toml. strongSwan and two programs of the user sys come by the
+// common socket.
 constexpr char kServices[] = R"(
 [service.nginx]
 server = "nginx"
@@ -38,6 +42,12 @@ purposes = ["cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA"]
 server = "strongswan"
 user = "root"
 purposes = ["ipsec", "tomcat-ECDSA"]
+[service.backup]
+user = "sys"
+purposes = ["ipsec"]
+[service.mail]
+group = "sys"
+purposes = ["cup"]
 )";
 
 // Of the family's samples whose labels contain all of `labels`.
@@ -59,13 +69,12 @@ long Sum(const std::string& metrics, const std::string& name,
   return static_cast<long>(sum);
 }
 
-}  // namespace
-
-class ServedWorld::Owner : public ::testing::Environment {
+// Made for the first test, and ended before the program does.
+class Owner : public ::testing::Environment {
  public:
-  static ServedWorld& Get() {
+  static ServedWorld& Get(const std::function<std::unique_ptr<ServedWorld>()>& make) {
     // Once: a second one would not fare better.
-    if (!std::exchange(tried_, true)) world_.reset(new ServedWorld);
+    if (!std::exchange(tried_, true)) world_ = make();
     if (world_ == nullptr) throw std::runtime_error("there is no appliance");
     return *world_;
   }
@@ -75,28 +84,46 @@ class ServedWorld::Owner : public ::testing::Environment {
   inline static std::unique_ptr<ServedWorld> world_;
   inline static bool tried_ = false;
 };
+const ::testing::Environment* const kOwner = ::testing::AddGlobalTestEnvironment(new Owner);
+
+}  // namespace
 
 ServedWorld& ServedWorld::Get() {
-  static const auto* const kOwner = ::testing::AddGlobalTestEnvironment(new Owner);
-  static_cast<void>(kOwner);
-  return Owner::Get();
+  return Owner::Get([] {
+    auto world = std::make_unique<ServedWorld>(Pin::kFromSource);
+    world->appliance_.StartAndWait();
+    world->SignAll();
+    return world;
+  });
 }
 
 std::string ServedWorld::WhyNot() { return Installation::WhyNot(); }
 
-ServedWorld::ServedWorld() : appliance_({.installed = true, .config = kServices}) {
-  appliance_.StartAndWait();
+ServedWorld::ServedWorld(Pin pin) : appliance_({.installed = true, .config = kServices}) {
+  if (pin == Pin::kFromSource) return;
+  appliance_.EditConfig("pin-source = \"credential:pin\"\n", "");
+  std::filesystem::remove(appliance_.Path("credentials/keyd/pin"));
+}
+
+void ServedWorld::SignAll() const {
   for (const char* store : {"tomcat-trust", "ipsec-trust", "cup-trust", "cup-xmpp-trust"}) {
     const Outcome stored = appliance_.Cli(
         {"trust", "upload", store, ca_.File("root"), ca_.File("int1"), ca_.File("int2"), "--yes"});
     EXPECT_EQ(stored.code, 0) << stored.err;
   }
-  for (const ServedRow& row : kServedRows) {
-    for (const char* purpose : {row.rsa, row.ec}) {
-      if (Shown(purpose).chain.size() != 3) Sign(purpose);
-    }
-  }
-  Sign("ipsec");
+  std::set<std::string> purposes = {"ipsec"};
+  for (const ServedRow& row : kServedRows) purposes.insert({row.rsa, row.ec});
+  for (const std::string& purpose : purposes) Sign(purpose);
+}
+
+IkePair::Peer ServedWorld::Peer() const {
+  const IkePair::Peer peer = {appliance_.Spare("peer.pem"), appliance_.Spare("peer.key"),
+                              ca_.File("root")};
+  WriteWhole(peer.certificate,
+             ca_.Sign(MustRun({"openssl", "req", "-new", "-nodes", "-newkey", "ec", "-pkeyopt",
+                               "ec_paramgen_curve:P-256", "-keyout", peer.key, "-subj",
+                               "/CN=peer.example"})));
+  return peer;
 }
 
 PrintedSnippet ServedWorld::Snippet(const std::string& server, const std::string& purpose,

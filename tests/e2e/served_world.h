@@ -2,6 +2,7 @@
 // tests of a program, since making it takes longest.
 #pragma once
 
+#include <memory>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -20,19 +21,20 @@ struct ServedRow {
   const char* service;  // of signet.toml
   const char* rsa;      // purposes
   const char* ec;
-  // As whom it came to the key socket: most workers come as themselves, but stunnel comes before it
-  // gives up root's rights, and never again.
-  const char* client;
+  int renewals = 20;  // under handshakes
 };
 inline void PrintTo(const ServedRow& row, std::ostream* out) { *out << row.server; }
 inline constexpr ServedRow kServedRows[] = {
-    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
-    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA", "nobody"},
-    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
-    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA", "www-data"},
-    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA", "root"},
-    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA", "nobody"},
+    {ServerKind::kNginx, "nginx", "nginx", "tomcat", "tomcat-ECDSA"},
+    {ServerKind::kNginxStream, "sip-front", "nginx", "tomcat", "tomcat-ECDSA", 5},
+    {ServerKind::kApacheEvent, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA"},
+    {ServerKind::kApachePrefork, "apache", "apache", "cup-xmpp", "cup-xmpp-ECDSA"},
+    {ServerKind::kStunnel, "stunnel", "stunnel", "cup", "cup-ECDSA"},
+    {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA"},
 };
+
+// Between two handshakes of a client: enough of them, and time for what they are to disturb.
+inline constexpr Seconds kPause(0.005);
 
 // A purpose's certificate as the appliance shows it.
 struct ShownIdentity {
@@ -42,9 +44,13 @@ struct ShownIdentity {
 
 class ServedWorld {
  public:
+  // kTyped: signet-keyd has none before `signet token unlock`; the appliance is not started.
+  enum class Pin { kFromSource, kTyped };
+  explicit ServedWorld(Pin pin);
+
   // Why there is none here; empty when there is.
   static std::string WhyNot();
-  static ServedWorld& Get();
+  static ServedWorld& Get();  // with the PIN, started, its certificates signed by the CA
 
   Appliance& appliance() { return appliance_; }
   const CertificateAuthority& ca() const { return ca_; }
@@ -59,6 +65,9 @@ class ServedWorld {
   // The purposes that the row's server can have at one port.
   static std::vector<std::string> Purposes(const ServedRow& row);
 
+  // The other side of an IKE_SA, which trusts the CA's root.
+  IkePair::Peer Peer() const;
+
   ShownIdentity Shown(const std::string& purpose) const;
   std::string Serial(const std::string& purpose) const;  // of it
   // Renewals by `signet`: a self-signed certificate, or a CSR that the CA signs; a new key each.
@@ -70,8 +79,7 @@ class ServedWorld {
   long Metric(const std::string& name) const;
 
  private:
-  class Owner;
-  ServedWorld();
+  void SignAll() const;
 
   Appliance appliance_;
   CertificateAuthority ca_;

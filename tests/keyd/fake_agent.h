@@ -50,6 +50,7 @@ class FakeAgent final : public hsm::AgentBackend, private hsm::LinkObserver {
   }
   void CountUndelivered() override {}
   void ReportHang() override {}
+  void Tick() override {}
   hsm::TokenObjects& Objects() override { return objects_; }
   Result<hsm::KeySpec> KeySpecOf(const hsm::KeyId&) override { return hsm::KeySpec{}; }
   bool IsManager(std::string_view given) override { return given == credential; }

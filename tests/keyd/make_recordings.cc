@@ -57,8 +57,9 @@ void EveryCall(const std::string& socket) {
   client->C_GetSlotInfo(slot + 5, &slot_info);
   client->C_GetTokenInfo(slot, &token);
   client->C_GetMechanismList(slot, nullptr, &count);
-  std::vector<CK_MECHANISM_TYPE> mechanisms(count);
+  std::vector<CK_MECHANISM_TYPE> mechanisms(count + 1);  // the library reads beyond the last
   client->C_GetMechanismList(slot, mechanisms.data(), &count);
+  mechanisms.resize(count);
   for (const CK_MECHANISM_TYPE one : mechanisms)
     client->C_GetMechanismInfo(slot, one, &mechanism_info);
   CK_SESSION_HANDLE session = 0;

@@ -231,13 +231,18 @@ TEST_F(Restart, IsNotTriedWhereNoSuccessorCouldStart) {
   const CK_SESSION_HANDLE session = client.Open();
   const auto refused = [&](const std::string& why) {
     ::kill(world.pid(), SIGUSR2);
-    EXPECT_TRUE(Within(5, [&] { return world.Log().find(why) != std::string::npos; })) << why;
+    EXPECT_TRUE(Within(10, [&] { return world.Log().find(why) != std::string::npos; })) << why;
     EXPECT_TRUE(world.running());
     EXPECT_EQ(Sign(client, session), CKR_OK);
   };
   const std::string config = ReadWhole(world.config_file());
   WriteWhole(world.config_file(), config + "[keyd]\nno-such-key = 1\n");
-  refused("CONFIG_INVALID");
+  refused("cannot redefine");
+  const std::string table = "[keyd]\n";
+  std::string other = config;
+  other.replace(other.find(table), table.size(), table + "group = \"no-such-group\"\n");
+  WriteWhole(world.config_file(), other);
+  refused("no-such-group");
   WriteWhole(world.config_file(), config);
   std::filesystem::rename(program, program + ".away");
   refused("FILE_NOT_FOUND");
@@ -254,10 +259,9 @@ TEST_F(Restart, ByASuccessorOpensSocketsOfNewServices) {
              config + "[service.web]\nuser = \"www-data\"\nsocket = \"web.sock\"\n");
   world.Replace();
   AsUser("www-data", [&] {
-    for (const std::string& socket : {world.keys(), world.Path("web.sock")}) {
-      const StockClient client(socket);
-      EXPECT_EQ(Sign(client, client.Open()), CKR_OK) << socket;
-    }
+    const StockClient client(world.Path("web.sock"));
+    EXPECT_EQ(Sign(client, client.Open()), CKR_OK);
+    EXPECT_FALSE(StockClient(world.keys()).Served());
   });
   // One that cannot be opened stops nobody.
   WriteWhole(world.Path("taken.sock"), "a file");
@@ -265,7 +269,7 @@ TEST_F(Restart, ByASuccessorOpensSocketsOfNewServices) {
              config + "[service.web]\nuser = \"www-data\"\nsocket = \"taken.sock\"\n");
   world.Replace();
   EXPECT_THAT(world.Log(), HasSubstr("SOCKET_PATH_UNSAFE"));
-  AsUser("www-data", [&] { EXPECT_TRUE(StockClient(world.keys()).Served()); });
+  EXPECT_TRUE(StockClient(world.keys()).Served());
 }
 
 TEST_F(Restart, AfterAKillBeginsAnewWithTheViewOfBeforeAndWithoutSignetd) {

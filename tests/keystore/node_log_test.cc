@@ -263,16 +263,6 @@ TEST_F(NodeLogTest, OldResultsAreRemovedFromTheFile) {
   EXPECT_EQ(file.execAndGet("SELECT count(*) FROM idempotency").getInt(), 1);
 }
 
-TEST_F(NodeLogTest, ThrottleSurvivesReopening) {
-  EXPECT_EQ(log_->throttle().Load().value().failures, 0u);
-  ASSERT_TRUE(log_->throttle().Save({3, clock_.Now()}));
-  ASSERT_TRUE(log_->throttle().Save({4, clock_.Now()}));
-  Open(false);
-  const auto entry = log_->throttle().Load().value();
-  EXPECT_EQ(entry.failures, 4u);
-  EXPECT_EQ(entry.last, clock_.Now());
-}
-
 TEST_F(NodeLogTest, AbsentLogIsMissingState) {
   EXPECT_EQ(NodeLog::Open(scratch_.File("other.db"), false, clock_).error().word, "STATE_MISSING");
 }

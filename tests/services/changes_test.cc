@@ -52,7 +52,6 @@ class FullDiskLog final : public NodeLog {
     return real_.Audit(after, limit);
   }
   Result<keystore::AuditVerdict> VerifyAudit() override { return real_.VerifyAudit(); }
-  hsm::ThrottleStore& throttle() override { return real_.throttle(); }
 
  private:
   static Error Full() {

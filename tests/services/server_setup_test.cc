@@ -119,7 +119,7 @@ TEST_F(ServerSetupTest, ASnippetIncludesWhatThePublisherWritesAndNamesNoKey) {
   }
 }
 
-// Else it could not read its certificate at a reload, where it is that user already.
+// Else it could not read its certificate.
 TEST_F(ServerSetupTest, AServerRunsWithTheGroupOfItsFiles) {
   const auto group = [&](const std::string& user, const std::string& own,
                          const std::string& of_files) {
@@ -129,7 +129,7 @@ TEST_F(ServerSetupTest, AServerRunsWithTheGroupOfItsFiles) {
     service.file_group = of_files;
     Configure({service});
     const std::string text = Snippet("stunnel").value().text;
-    const std::size_t begin = text.find("setgid = ") + 9;
+    const std::size_t begin = text.find("\nGroup=") + 7;
     return text.substr(begin, text.find('\n', begin) - begin);
   };
   EXPECT_EQ(group("nobody", "", ""), "nogroup");

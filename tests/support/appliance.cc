@@ -301,8 +301,10 @@ json::array Appliance::List(const std::string& method, json::object params) cons
 
 std::string Appliance::State() const { return Rpc("status.show", {}, Seconds(5)).Text("state"); }
 
+std::string Appliance::CliProgram() { return Program("signet", SIGNET_PROGRAM); }
+
 Outcome Appliance::Cli(std::vector<std::string> arguments, const std::string& input) const {
-  arguments.insert(arguments.begin(), Program("signet", SIGNET_PROGRAM));
+  arguments.insert(arguments.begin(), CliProgram());
   return RunProgram(arguments, {input, scratch_.path(), {{"SIGNET_SOCKET", socket()}}});
 }
 

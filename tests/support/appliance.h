@@ -60,6 +60,8 @@ class Appliance {
   void KillKeyd() const;
   // As it is installed: SIGTERM for signet-keyd; the exit code. Start starts it again.
   int StopKeyd() { return installation_->StopKeyd(); }
+  // How often it said that it is ready, a successor included.
+  std::size_t KeydStarts() const { return installation_->KeydStarts(); }
   // Waits for a daemon that ends by itself; the exit code (128 + signal), nothing when it does not.
   std::optional<int> WaitForEnd(Seconds limit);
   // Runs a daemon that is expected to refuse to start.
@@ -87,6 +89,7 @@ class Appliance {
   std::pair<int, std::string> Get(const std::string& path) const;               // status and body
   std::string State() const;  // status.show's `state`
 
+  static std::string CliProgram();
   Outcome Cli(std::vector<std::string> arguments, const std::string& input = "") const;
   // With --output json; must succeed.
   json::value CliJson(std::vector<std::string> arguments, const std::string& input = "") const;

@@ -149,9 +149,10 @@ Shaken TlsClient::Shake(std::uint16_t port) const {
   return shaken;
 }
 
-HandshakeLoop::HandshakeLoop(std::uint16_t port, const std::vector<TlsClientOptions>& clients) {
+HandshakeLoop::HandshakeLoop(std::uint16_t port, const std::vector<TlsClientOptions>& clients,
+                             Seconds pause) {
   for (const TlsClientOptions& options : clients)
-    threads_.emplace_back([this, port, options] { Run(port, options); });
+    threads_.emplace_back([this, port, options, pause] { Run(port, options, pause); });
 }
 
 HandshakeLoop::~HandshakeLoop() { Stop(); }
@@ -168,7 +169,7 @@ HandshakeLoop::Report HandshakeLoop::Now() const {
   return report_;
 }
 
-void HandshakeLoop::Run(std::uint16_t port, const TlsClientOptions& options) {
+void HandshakeLoop::Run(std::uint16_t port, const TlsClientOptions& options, Seconds pause) {
   const TlsClient client(options);
   auto served = std::chrono::steady_clock::now();
   while (!stop_) {
@@ -177,7 +178,7 @@ void HandshakeLoop::Run(std::uint16_t port, const TlsClientOptions& options) {
     if (!shaken.lost) served = end;
     Note(shaken, end - served);
     // Nobody listens: no reason to ask ten thousand times a second.
-    if (shaken.lost) std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    std::this_thread::sleep_for(shaken.lost ? Seconds(0.002) : pause);
   }
 }
 

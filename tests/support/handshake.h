@@ -62,7 +62,9 @@ class HandshakeLoop {
     Seconds gap{};  // the longest time in which one client tried and was lost again and again
   };
 
-  HandshakeLoop(std::uint16_t port, const std::vector<TlsClientOptions>& clients);
+  // `pause`: of each client after each handshake.
+  HandshakeLoop(std::uint16_t port, const std::vector<TlsClientOptions>& clients,
+                Seconds pause = Seconds(0));
   ~HandshakeLoop();
   HandshakeLoop(const HandshakeLoop&) = delete;
   HandshakeLoop& operator=(const HandshakeLoop&) = delete;
@@ -72,7 +74,7 @@ class HandshakeLoop {
   Report Now() const;
 
  private:
-  void Run(std::uint16_t port, const TlsClientOptions& options);
+  void Run(std::uint16_t port, const TlsClientOptions& options, Seconds pause);
   void Note(const Shaken& shaken, Seconds gap);
 
   mutable std::mutex mutex_;

@@ -38,6 +38,7 @@ class Installation {
   int StopKeyd();   // SIGTERM; the exit code
   void KillKeyd();  // SIGKILL
   pid_t keyd() const { return keyd_ == nullptr ? 0 : keyd_->pid(); }
+  std::size_t KeydStarts() const;  // its own and its successors', by what they said
   std::string KeydLog() const { return keyd_ == nullptr ? "" : keyd_->Output(); }
 
  private:

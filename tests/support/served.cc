@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <filesystem>
 #include <iostream>
@@ -115,12 +116,15 @@ void WriteApachePrefork(const Setting& s, const Text& text) { WriteApache(s, tex
 // ---- stunnel
 
 Text StunnelByHand(const Setting& s, const Snippet& snippet) {
-  return {"foreground = yes\npid =\nsetuid = nobody\nsetgid = nogroup\n" + snippet.outer,
-          "\n[front]\naccept = 127.0.0.1:" + s.port + "\nconnect = 127.0.0.1:" + s.behind + "\n" +
-              snippet.inner + "\n"};
+  return {"foreground = yes\npid =\n" + snippet.outer, "\n[front]\naccept = 127.0.0.1:" + s.port +
+                                                           "\nconnect = 127.0.0.1:" + s.behind +
+                                                           "\n" + snippet.inner + "\n"};
 }
 
 Text StunnelPrinted(const Setting& s, const Printed& printed) {
+  // It is started as the unit has it.
+  const std::string unit = printed[0].Under("/etc/systemd/system/");
+  EXPECT_NE(unit.find("\nUser=nobody\nGroup=nogroup\n"), std::string::npos) << unit;
   const std::string text =
       Replaced(printed[0].Under("/etc/stunnel/"), "0\\.0\\.0\\.0:8443", "127.0.0.1:" + s.port);
   return {Replaced(text, "127\\.0\\.0\\.1:8080", "127.0.0.1:" + s.behind), ""};
@@ -253,7 +257,7 @@ constexpr std::array<Row, 6> kRows = {{
     // Closes its ports for a moment on SIGHUP.
     {ServerKind::kStunnel,
      {"stunnel", "/usr/bin/stunnel4", "nobody", false, false},
-     "",
+     "nobody",
      SIGHUP,
      StunnelByHand,
      StunnelPrinted,
@@ -337,9 +341,21 @@ void ServedServer::Start() {
 
 void ServedServer::Reload() {
   const int signal = RowOf(kind_).reload;
+  before_ = Processes();
+  std::erase(before_, program_->pid());
   if (signal != 0) return program_->Signal(signal);
   Stop();
   Start();
+}
+
+void ServedServer::AwaitLastOldWorker() const {
+  const auto are_gone = [this] {
+    const std::vector<pid_t> now = Processes();
+    return std::none_of(before_.begin(), before_.end(), [&](pid_t pid) {
+      return std::find(now.begin(), now.end(), pid) != now.end();
+    });
+  };
+  EXPECT_TRUE(Eventually(are_gone, Seconds(20)));
 }
 
 int ServedServer::Stop() { return program_->Stop(); }

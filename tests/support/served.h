@@ -62,7 +62,9 @@ class ServedServer {
 
   void Start();  // until it listens; the test fails when it does not
   void
-  Reload();    // how it takes up a renewal: a signal, or a new start; does not wait for the effect
+  Reload();  // how it takes up a renewal: a signal, or a new start; does not wait for the effect
+  // Until no process is left that served before the last Reload; the test fails when one stays.
+  void AwaitLastOldWorker() const;
   int Stop();  // the exit code
   bool Running();
   std::set<std::string> Users() const;  // whom its processes belong to
@@ -81,6 +83,7 @@ class ServedServer {
   ScratchFolder folder_;
   AnsweringServer behind_{"HTTP/1.0 200 OK\r\n\r\nhello\n", AnsweringServer::When::kWhenAsked};
   std::unique_ptr<RunningProgram> program_;
+  std::vector<pid_t> before_;  // the last Reload: its processes, without the first one
 };
 
 }  // namespace signet::testing
