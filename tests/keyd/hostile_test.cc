@@ -324,7 +324,6 @@ TEST_F(Hostile, PassedDescriptorsAreDropped) {
   ExpectUnharmed();
 }
 
-// Everything that a connection may hold, on as many as one user may have.
 // What a worker has of its master's: the connection is no right to use the key.
 TEST_F(Hostile, AConnectionThatAnotherUserWritesToIsClosed) {
   if (!IsRoot()) GTEST_SKIP() << "becomes other users of the machine";
@@ -347,6 +346,7 @@ TEST_F(Hostile, AConnectionThatAnotherUserWritesToIsClosed) {
   EXPECT_EQ(Greeted().Open(), 1u);
 }
 
+// Everything that a connection may hold, on as many as one user may have.
 TEST_F(Hostile, WhatClientsLeaveLyingIsBoundedAsAWhole) {
   const std::string part(60000, 'p');
   std::vector<RawClient> clients;

@@ -80,10 +80,11 @@ TEST_F(Restart, ByASuccessorUnderLoadLosesNoCall) {
   threads.emplace_back([&] {
     WriteWhole(world.Path("digest"), std::string(32, 'd'));
     while (!stop) {
-      const Outcome ran = RunProgram(
-          {"pkcs11-tool", "--module", kClientModule, "--sign", "--mechanism", "ECDSA", "--label",
-           "ec", "--input-file", world.Path("digest"), "--output-file", world.Path("signature")},
-          {.environment = {{"P11_KIT_SERVER_ADDRESS", "unix:path=" + world.keys()}}});
+      const Outcome ran =
+          RunProgram({"pkcs11-tool", "--module", kClientModule, "--sign", "--mechanism", "ECDSA",
+                      "--id", world.Key("ec").id, "--input-file", world.Path("digest"),
+                      "--output-file", world.Path("signature")},
+                     {.environment = {{"P11_KIT_SERVER_ADDRESS", "unix:path=" + world.keys()}}});
       EXPECT_EQ(ran.code, 0) << ran.out << ran.err;
       ++tools;
     }
