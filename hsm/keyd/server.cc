@@ -150,9 +150,8 @@ AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scr
     if (errno == EAGAIN || errno == EWOULDBLOCK) return Received::kNothing;
     if (errno == EACCES) {
       NoteRefusal(client.connection.peer(),
-                  "another user writes to the connection that this one made; a server must be "
-                  "started as the user that uses the key (User= of its unit), or connect again "
-                  "after it became that user");
+                  "a process of another user writes to the connection that this one made; a "
+                  "worker needs one of its own, as p11-kit's client makes it after a fork");
     }
     if (errno != EINTR) return Received::kGone;
   }

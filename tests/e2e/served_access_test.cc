@@ -149,5 +149,27 @@ TEST_F(ServedAccess, NothingButSigningIsDone) {
   EXPECT_EQ(World().Metric("signet_token_signatures_total"), made);
 }
 
+// Apache's graceful restart ends the server when a key cannot be loaded: its snippet says how that
+// is tried before.
+TEST_F(ServedAccess, TheCheckBeforeAReloadOfApacheTriesTheKey) {
+  const Outcome printed = World().appliance().Cli({"service", "snippet", "apache", "cup-xmpp"});
+  const std::string end = "</dev/null)";
+  const std::size_t from = printed.out.find("(eval"), to = printed.out.find(end);
+  ASSERT_TRUE(from != std::string::npos && to != std::string::npos) << printed.out;
+  const std::string command =
+      Replaced(printed.out.substr(from, to + end.size() - from), R"(\\\n# *)", " ");
+  CommandOptions options;
+  const std::string program = Appliance::CliProgram();
+  options.environment = {
+      {"SIGNET_SOCKET", World().appliance().socket()},
+      {"PATH", program.substr(0, program.rfind('/')) + ":/usr/sbin:/usr/bin:/sbin:/bin"}};
+  const Outcome tried = RunProgram({"bash", "-c", command}, options);
+  EXPECT_EQ(tried.code, 0) << command << tried.err;
+  // The key of a purpose that is not Apache's is not there.
+  const std::string other =
+      Replaced(command, "apache/current/cup-xmpp.uri", "nginx/current/tomcat.uri");
+  EXPECT_NE(RunProgram({"bash", "-c", other}, options).code, 0) << other;
+}
+
 }  // namespace
 }  // namespace signet::testing

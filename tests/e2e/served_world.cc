@@ -78,7 +78,12 @@ class Owner : public ::testing::Environment {
     if (world_ == nullptr) throw std::runtime_error("there is no appliance");
     return *world_;
   }
-  void TearDown() override { world_.reset(); }
+  void TearDown() override {
+    if (world_ == nullptr) return;
+    EXPECT_EQ(world_->appliance().Stop(), 0);
+    EXPECT_EQ(world_->appliance().StopKeyd(), 0);
+    world_.reset();
+  }
 
  private:
   inline static std::unique_ptr<ServedWorld> world_;

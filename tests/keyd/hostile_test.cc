@@ -39,7 +39,7 @@ std::string FrameOf(Call call, std::string_view signature, std::string_view argu
 }
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::size_t kSlack = 20;  // sanitizers keep what is freed
+constexpr std::size_t kSlack = 100;  // sanitizers keep what is freed
 #else
 constexpr std::size_t kSlack = 1;
 #endif

@@ -235,7 +235,7 @@ TEST_F(View, NoSessionMayWriteAndAnyPinIsTaken) {
                                   nullptr, &session),
             CKR_TOKEN_WRITE_PROTECTED);
   session = client.Open();
-  for (std::string pin : {"0000", "wrong", std::string(300, 'x').c_str()}) {
+  for (std::string pin : {std::string("0000"), std::string("wrong"), std::string(300, 'x')}) {
     EXPECT_EQ(
         client->C_Login(session, CKU_USER, reinterpret_cast<CK_BYTE*>(pin.data()), pin.size()),
         CKR_OK);
