@@ -73,6 +73,13 @@ bool HasErrors(const Findings& findings) {
   return false;
 }
 
+Error::Error() = default;
+Error::Error(const Error& other) = default;
+Error::Error(Error&& other) noexcept = default;
+Error& Error::operator=(const Error& other) = default;
+Error& Error::operator=(Error&& other) noexcept = default;
+Error::~Error() = default;
+
 std::string Error::ToString() const { return EscapeLine(word + ": " + detail, 4096); }
 
 Error MakeError(Kind kind, std::string word, std::string detail, std::string remedy,

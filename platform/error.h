@@ -66,6 +66,14 @@ struct Error {
   Origin origin;
   boost::source_location where;
 
+  // Out of line: they are at each place where an error may be passed on.
+  Error();
+  Error(const Error& other);
+  Error(Error&& other) noexcept;
+  Error& operator=(const Error& other);
+  Error& operator=(Error&& other) noexcept;
+  ~Error();
+
   // "WORD: detail" on one line, for logs.
   std::string ToString() const;
 };
