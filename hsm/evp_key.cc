@@ -1,6 +1,7 @@
 #include "hsm/evp_key.h"
 
 #include <libp11.h>
+#include <openssl/err.h>
 
 #include <mutex>
 
@@ -49,6 +50,14 @@ void EvpKeys::Release() {
   }
   impl_->slots = nullptr;
   impl_->slot_count = 0;
+}
+
+void EvpKeys::NoticeEnd() {
+  const std::lock_guard lock(impl_->mutex);
+  unsigned char octet = 0;
+  // signet-keyd gives no random octets: nothing comes of it either way.
+  if (impl_->slot_count > 0) PKCS11_generate_random(&impl_->slots[0], &octet, 1);
+  ERR_clear_error();
 }
 
 EvpKeys::~EvpKeys() {

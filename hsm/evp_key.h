@@ -31,6 +31,9 @@ class EvpKeys {
 
   // The private key with this CKA_ID (raw octets). kNotFound KEY_NOT_FOUND.
   Result<EvpPkeyPtr> Get(std::string_view id);
+  // Of a remote module whose process has gone: its client closes a connection only when it is asked
+  // for something.
+  void NoticeEnd();
   // Gives back slots and sessions, ahead of the destructor: all contexts of a module do so before
   // any is unloaded.
   void Release();

@@ -38,9 +38,7 @@ Result<CK_FUNCTION_LIST*> Open(const std::string& path) {
 
 Result<std::unique_ptr<Module>> Module::Load(const std::string& path) {
   SIGNET_TRY(auto functions, Open(path));
-  std::unique_ptr<Module> module(new Module(path, functions));
-  SIGNET_TRY(module->Initialize());
-  return module;
+  return std::unique_ptr<Module>(new Module(path, functions));
 }
 
 Result<std::unique_ptr<Module>> Module::LoadRemote(const std::string& path, RemoteModule remote) {

@@ -30,7 +30,8 @@ struct RemoteModule {
 // inside.
 class Module {
  public:
-  // Loads and initialises. kUnavailable MODULE_UNUSABLE when the file is no PKCS#11 library.
+  // Loads the file and calls nothing of it yet. kUnavailable MODULE_UNUSABLE when it is no PKCS#11
+  // library.
   static Result<std::unique_ptr<Module>> Load(const std::string& path);
   // p11-kit's client library, for one server; it connects when it is initialised (kTokenFailed
   // TOKEN_GONE when nobody answers), and again after Finalize.

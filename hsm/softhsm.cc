@@ -146,6 +146,7 @@ Status CreateSoftHsmToken(const TokenConfig& config, const std::string& label, c
   }
   const auto start = Durability::Mark();
   SIGNET_TRY(auto module, Module::Load(config.module));
+  SIGNET_TRY(module->Initialize());
   SIGNET_TRY(auto slot, FreeSlot(*module, label));
   SIGNET_TRY(Initialise(*module, slot, label, pin));
   return Durability(config.softhsm_tokens, files).Sync(start);

@@ -256,7 +256,9 @@ void TokenLink::SkipUsedHandles(CK_SLOT_ID slot) {
 
 void TokenLink::RetireEvpKeys() {
   const std::lock_guard lock(evp_mutex_);
-  if (evp_keys_ != nullptr) retired_.push_back(std::move(evp_keys_));
+  if (evp_keys_ == nullptr) return;
+  if (remote()) evp_keys_->NoticeEnd();
+  retired_.push_back(std::move(evp_keys_));
 }
 
 Result<Session> TokenLink::Acquire() {
@@ -275,7 +277,8 @@ Result<EvpPkeyPtr> TokenLink::Evp(std::string_view id) {
     SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_, credential));
   }
   auto key = evp_keys_->Get(id);
-  if (key || key.error().word != "KEY_NOT_FOUND") return key;
+  // A remote module's handles are never given to another object (token_objects.h).
+  if (key || key.error().word != "KEY_NOT_FOUND" || remote()) return key;
   // A module that reuses the handle of a deleted object hides the new one from libp11's list.
   retired_.push_back(std::move(evp_keys_));
   SIGNET_TRY(evp_keys_, EvpKeys::Open(module_.path(), slot_, credential));

@@ -31,7 +31,7 @@ struct TokenOwner::Impl final : LinkObserver {
         token(link, durability),
         objects(link, token, durability) {}
 
-  enum class Failure : std::uint8_t { kNone, kLost, kSelfTest };
+  enum class Failure : std::uint8_t { kNone, kNotStarted, kLost, kSelfTest };
 
   void SetState(TokenState next, std::string why, Failure cause = Failure::kNone);
   TokenState State() const {
@@ -44,7 +44,6 @@ struct TokenOwner::Impl final : LinkObserver {
   Status TestAndSettle();
   Status ProbeOperational();
   void CountWrongPin();
-  void Announce();
 
   void OnLost(const Error& error) override;
   void OnPinRefused(const Error& error) override;
@@ -53,12 +52,12 @@ struct TokenOwner::Impl final : LinkObserver {
   const TokenConfig config;
   FileSystem& files;
   const PinSource pin_source;
-  std::string library;
 
   mutable std::mutex state_mutex;  // never held across a call into the module, nor is the next
-  TokenState state = TokenState::kUnprovisioned;
-  std::string reason;
-  Failure failure = Failure::kNone;
+  std::string library;
+  TokenState state = TokenState::kFailed;
+  std::string reason = "the token is being opened. Wait, or check the token when it stays so.";
+  Failure failure = Failure::kNotStarted;
   bool locked_by_hand = false;
 
   Secret waiting_pin;        // of a source that is read once, until the token has judged it
@@ -68,8 +67,6 @@ struct TokenOwner::Impl final : LinkObserver {
   PinThrottle throttle;
 
   std::mutex login_mutex;  // one login or self-test at a time
-  std::mutex hook_mutex;
-  std::vector<std::function<void()>> rebuilt;
 
   // Destroyed in this order, reversed: EVP_PKEYs, sessions and libp11's contexts, the module.
   std::unique_ptr<Module> module;
@@ -112,16 +109,6 @@ std::string LibraryText(Module& module) {
 
 }  // namespace
 
-void TokenOwner::Impl::Announce() {
-  token.DropCache();
-  std::vector<std::function<void()>> callbacks;
-  {
-    const std::lock_guard lock(hook_mutex);
-    callbacks = rebuilt;
-  }
-  for (const auto& callback : callbacks) callback();
-}
-
 void TokenOwner::Impl::OnLost(const Error& error) {
   if (State() == TokenState::kUnprovisioned) return;  // there was none to lose
   SetState(TokenState::kFailed, Why(error), Failure::kLost);
@@ -140,7 +127,7 @@ void TokenOwner::Impl::OnRecovered() {
   }
   if (mended) SetState(TokenState::kOperational, "");
   Log(LogLevel::kInfo, "sessions and keys of the token were rebuilt");
-  Announce();
+  token.DropCache();
 }
 
 void TokenOwner::Impl::CountWrongPin() {
@@ -219,7 +206,7 @@ Status TokenOwner::Impl::LoginAndTest(const Secret& pin) {
     }
   }
   status = TestAndSettle();
-  Announce();
+  token.DropCache();
   return status;
 }
 
@@ -270,18 +257,30 @@ Result<std::unique_ptr<TokenOwner>> TokenOwner::Open(TokenConfig config, FileSys
   SIGNET_TRY(auto module, Module::Load(config.module));
   auto impl = std::make_unique<Impl>(std::move(config), files, std::move(source), std::move(guard),
                                      std::move(module), std::move(uri));
-  impl->library = LibraryText(*impl->module);
-  auto connected = impl->link.Connect(false);
-  if (connected) {
-    impl->Boot();
-  } else if (connected.error().word == "TOKEN_NOT_FOUND") {
-    impl->SetState(TokenState::kUnprovisioned, Why(connected.error()));
-  } else if (connected.error().word == "TOKEN_AMBIGUOUS") {
-    return connected.error();
-  } else {
-    impl->SetState(TokenState::kFailed, Why(connected.error()), Impl::Failure::kLost);
-  }
   return std::unique_ptr<TokenOwner>(new TokenOwner(std::move(impl)));
+}
+
+Status TokenOwner::Start() {
+  const std::lock_guard login(impl_->login_mutex);
+  if (const Status initialized = impl_->module->Initialize(); !initialized) {
+    impl_->SetState(TokenState::kFailed, Why(initialized.error()), Impl::Failure::kLost);
+    return initialized;
+  }
+  {
+    std::string text = LibraryText(*impl_->module);
+    const std::lock_guard lock(impl_->state_mutex);
+    impl_->library = std::move(text);
+  }
+  const auto connected = impl_->link.Connect(false);
+  if (connected) {
+    impl_->Boot();
+  } else if (connected.error().word == "TOKEN_NOT_FOUND") {
+    impl_->SetState(TokenState::kUnprovisioned, Why(connected.error()));
+  } else {
+    impl_->SetState(TokenState::kFailed, Why(connected.error()), Impl::Failure::kLost);
+    if (connected.error().word == "TOKEN_AMBIGUOUS") return connected.error();
+  }
+  return Ok();
 }
 
 TokenOwner::TokenOwner(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -332,6 +331,7 @@ TokenInfo TokenOwner::Info() const {
     const std::lock_guard lock(impl_->state_mutex);
     info.state = impl_->state;
     info.reason = impl_->reason;
+    info.library = impl_->library;
   }
   if (info.state == TokenState::kOperational && impl_->link.hung) {
     info.state = TokenState::kFailed;
@@ -342,7 +342,6 @@ TokenInfo TokenOwner::Info() const {
   info.manufacturer = PaddedText(token.manufacturerID, sizeof token.manufacturerID);
   info.model = PaddedText(token.model, sizeof token.model);
   info.serial = PaddedText(token.serialNumber, sizeof token.serialNumber);
-  info.library = impl_->library;
   const std::lock_guard lock(impl_->throttle_mutex);
   info.failed_logins = impl_->throttle.failures();
   info.next_login_in_s = impl_->throttle.Wait();
@@ -399,7 +398,7 @@ Status TokenOwner::Probe() {
     reason = impl_->reason;
   }
   if (state == TokenState::kOperational) return impl_->ProbeOperational();
-  if (state == TokenState::kLocked) return Ok();
+  if (state == TokenState::kLocked || failure == Impl::Failure::kNotStarted) return Ok();
   if (state == TokenState::kFailed && failure == Impl::Failure::kSelfTest) {
     return MakeError(
         Kind::kTokenFailed, "SELF_TEST_FAILED", reason,
@@ -423,10 +422,5 @@ Status TokenOwner::Probe() {
 }
 
 void TokenOwner::ReportHang() { impl_->link.hung = true; }
-
-void TokenOwner::OnRebuild(std::function<void()> callback) {
-  const std::lock_guard lock(impl_->hook_mutex);
-  impl_->rebuilt.push_back(std::move(callback));
-}
 
 }  // namespace signet::hsm

@@ -2,7 +2,6 @@
 // recovery.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,11 +33,14 @@ struct TokenConfig {
 // Thread-safe. Info never touches the token; the others block for as long as the module does.
 class TokenOwner {
  public:
-  // Loads the module, finds the token, takes the PIN from its source, logs in and tests itself. A
-  // missing token, a missing or wrong PIN and a failed self-test are states, not errors; an
-  // unusable module or configuration is an error.
+  // Reads configuration and throttle and loads the module's file, but calls nothing of it: the
+  // state is Failed until Start.
   static Result<std::unique_ptr<TokenOwner>> Open(TokenConfig config, FileSystem& files,
                                                   Clock& clock, ThrottleStore& throttle);
+  // Initialises the module, finds the token, takes the PIN from its source, logs in and tests
+  // itself; blocks. A missing token, a missing or wrong PIN and a failed self-test are states, not
+  // errors; an unusable module or an ambiguous URI is an error. Once.
+  Status Start();
   ~TokenOwner();
 
   Token& token();
@@ -71,10 +73,6 @@ class TokenOwner {
   // The state becomes Failed because a call did not come back within its time; the next call that
   // comes back mends it.
   void ReportHang();
-
-  // Called after sessions and keys were rebuilt: whoever holds an EVP_PKEY takes it up anew. Called
-  // on the thread that rebuilt, with no lock held.
-  void OnRebuild(std::function<void()> callback);
 
  private:
   struct Impl;

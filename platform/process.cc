@@ -66,6 +66,8 @@ std::string HostName() {
   return buffer.data();
 }
 
+void ShareFreedMemory() { ::mallopt(M_ARENA_MAX, 2); }
+
 void ReturnFreedMemory() { ::malloc_trim(0); }
 
 }  // namespace signet

@@ -19,6 +19,10 @@ void ClearDangerousEnvironment();
 // The machine's node name as gethostname has it; "localhost" when there is none.
 std::string HostName();
 
+// Few threads of one purpose share what they free, for a process that should stay small. First
+// thing in main.
+void ShareFreedMemory();
+
 // Gives memory that was freed back to the system, which the allocator keeps otherwise: after work
 // of a hundred times the usual size.
 void ReturnFreedMemory();

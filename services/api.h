@@ -321,7 +321,7 @@ struct KeyInfo {
   std::string owner;  // "tomcat current", "tomcat csr <id>", "tomcat previous", "appliance", or
                       // "none: …" for a key nobody here made
   bool on_token = false;
-  std::int64_t uses = 0;  // signatures given since signet-keyd began
+  std::optional<std::int64_t> uses;  // signatures given since signet-keyd began; it may be away
 };
 BOOST_DESCRIBE_STRUCT(KeyInfo, (), (id, label, key, policy, owner, on_token, uses))
 

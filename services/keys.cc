@@ -84,7 +84,7 @@ boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContex
   }
   std::map<std::string, const keystore::KeyRow*> rows;
   for (const keystore::KeyRow& key : keys) rows[key.owner + " " + key.id] = &key;
-  auto describe = [&uses](const keystore::KeyRow* row) {
+  auto describe = [&uses, &report](const keystore::KeyRow* row) {
     api::KeyInfo info;
     info.id = row->id;
     info.label = EscapeLine(row->label, 128);
@@ -93,7 +93,7 @@ boost::asio::awaitable<Result<api::Page<api::KeyInfo>>> Keys::List(RequestContex
     info.owner = row->owner;
     info.on_token = row->on_token;
     const auto used = uses.find(row->id);
-    info.uses = used == uses.end() ? 0 : used->second;
+    if (report) info.uses = used == uses.end() ? 0 : used->second;
     return info;
   };
   co_return MakePage<api::Page<api::KeyInfo>>(rows, request.limit, request.cursor, describe);

@@ -78,7 +78,7 @@ struct Appliance::Parts {
   Lane trust_lane{"trust", 1, 64};
   Lane change_lane{"change", 1, 64};
   Lane sign_lane{"sign", 2, 256};
-  Lane probe_lane{"probe", 1, 2};
+  Lane probe_lane{"probe", 1, 8};
   Lane connection_lane{"connection", 2, 16};
 
   Status OpenState();
@@ -300,7 +300,7 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
 
 asio::awaitable<std::string> Appliance::Parts::Metrics() {
   auto ask = [this] { return token->Use(); };
-  const Result<hsm::UseReport> use = co_await RunOn(connection_lane, std::move(ask), kScrapeLimit);
+  const Result<hsm::UseReport> use = co_await RunOn(probe_lane, std::move(ask), kScrapeLimit);
   co_return services::MetricsText(token->Info(), use);
 }
 

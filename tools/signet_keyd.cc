@@ -6,7 +6,6 @@
 #include <spawn.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -19,6 +18,7 @@
 #include "platform/logging.h"
 #include "platform/process.h"
 #include "platform/secret.h"
+#include "platform/service_manager.h"
 #include "tools/dev_token.h"
 #include "tools/keyd_config.h"
 
@@ -112,17 +112,17 @@ int Serve(const std::string& config_file, const std::string& dev,
     signet::ShutDownLogging();
     return Fail(agent.error());
   }
-  sd_notify(0, "READY=1");
+  signet::NotifyServiceManager("READY=1");
   std::cout << boost::json::serialize(boost::json::object{{"ready", true}, {"keys", socket}})
             << std::endl;
   if (AwaitSignal(program, path) == SIGUSR2) {
     Log(LogLevel::kInfo, "giving the sockets to a successor");
-    sd_notify(0, "RELOADING=1");
+    signet::NotifyServiceManager("RELOADING=1");
     const Error failed = agent.value()->BecomeSuccessor(program, arguments);
     // Nothing serves any more: the clients are better off with a process that begins anew.
     _exit(Fail(failed));
   }
-  sd_notify(0, "STOPPING=1");
+  signet::NotifyServiceManager("STOPPING=1");
   const bool stopped = agent.value()->Stop();
   if (!stopped) {
     Log(LogLevel::kError, "a call into the token's module hangs; ending without waiting for it");
@@ -138,6 +138,7 @@ int Serve(const std::string& config_file, const std::string& dev,
 
 int main(int argc, char** argv) {
   signet::ClearDangerousEnvironment();
+  signet::ShareFreedMemory();
   ::signal(SIGPIPE, SIG_IGN);
   // In every thread, and over the start of a successor: they are waited for in Serve alone.
   sigset_t blocked;

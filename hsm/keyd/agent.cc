@@ -1,8 +1,6 @@
 #include "hsm/keyd/agent.h"
 
 #include <sys/resource.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include "hsm/pin_source.h"
 #include "hsm/token_uri.h"
 #include "platform/logging.h"
+#include "platform/process.h"
 #include "platform/users.h"
 
 namespace signet::hsm {
@@ -22,13 +21,6 @@ constexpr Duration kProbeInterval = std::chrono::seconds(2);
 constexpr Duration kGrace = std::chrono::seconds(6);  // for calls that are under way
 constexpr std::size_t kThreads = 4;
 constexpr std::size_t kMostLost = 4;  // looks at the token that never came back
-
-std::string SocketPath(int descriptor) {
-  sockaddr_un address{};
-  socklen_t size = sizeof address;
-  if (getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
-  return address.sun_path;
-}
 
 // How many of `connections` there is room for, half of all descriptors being for other things (the
 // token's files).
@@ -71,14 +63,24 @@ void Agent::Impl::StartProber() {
   prober = std::thread([this, number = prober_number] { Probe(number); });
 }
 
-// Looks at the token every two seconds, so that one that went is noticed and taken up again.
+// Opens the token, then looks at it every two seconds, so that one that went is noticed and taken
+// up again.
 void Agent::Impl::Probe(unsigned number) {
   std::unique_lock guard(probe_mutex);
-  while (!stopping) {
+  for (bool first = number == 0; !stopping; first = false) {
     probing = true;
     probing_since = std::chrono::steady_clock::now();
     guard.unlock();
-    static_cast<void>(owner->Probe());  // the state tells
+    if (first) {
+      Status status = StartToken();
+      guard.lock();
+      started = std::move(status);
+      guard.unlock();
+      ReturnFreedMemory();
+    } else {
+      static_cast<void>(owner->Probe());  // the state tells
+    }
+    if (suspect.exchange(false)) static_cast<void>(owner->SelfTest());
     WarmUp();
     guard.lock();
     if (number != prober_number) {  // too late: another one looks since
@@ -88,8 +90,30 @@ void Agent::Impl::Probe(unsigned number) {
     }
     probing = false;
     probe_wake.notify_all();
-    probe_wake.wait_for(guard, kProbeInterval, [&] { return stopping; });
+    probe_wake.wait_for(guard, kProbeInterval, [&] { return stopping || suspect; });
   }
+}
+
+Status Agent::Impl::StartToken() {
+  const Status status = owner->Start();
+  if (!status) Log(LogLevel::kError, "the token cannot be opened: " + status.error().ToString());
+  if (lock_after_start) {
+    owner->Lock();
+    lock_after_start = false;
+  }
+  return status;
+}
+
+// A token that made a signature which does not verify is not trusted further: its self-test
+// decides.
+Result<std::string> Agent::Impl::Sign(const KeyId& key, const wire::Mechanism& mechanism,
+                                      std::string_view data) {
+  auto signature = owner->SignRaw(key, mechanism, data);
+  if (!signature && signature.error().word == "SIGNATURE_WRONG") {
+    suspect = true;
+    probe_wake.notify_all();
+  }
+  return signature;
 }
 
 // Keys of the view are found and proved ahead of their first signature, which must not wait for a
@@ -114,31 +138,56 @@ void Agent::Impl::Tick() {
   StartProber();
 }
 
-Status Agent::Impl::OpenSockets(uid_t manager, Survivors& left) {
-  const auto listen = [&](const std::string& path, const std::string& group, std::uint32_t mode,
-                          std::string service, bool management) -> Status {
-    if (server->ListensOn(path)) return SetSocketAccess(path, group, mode);
-    for (auto& [name, descriptor] : left) {
-      if (descriptor < 0 || name != Survival::kListener || SocketPath(descriptor) != path) continue;
-      SIGNET_TRY(auto kept, UnixSocketFile::Adopt(path, -1, std::exchange(descriptor, -1)));
-      SIGNET_TRY(SetSocketAccess(path, group, mode));
-      server->Listen({std::move(service), management, std::move(kept)});
-      return Ok();
-    }
-    SIGNET_TRY(auto file, UnixSocketFile::Listen(path, group, mode));
-    survival.KeepListener(file.socket());
-    server->Listen({std::move(service), management, std::move(file)});
-    return Ok();
-  };
-  // Whoever may not use a key is refused by the kernel's word on him; a group keeps him out before.
-  SIGNET_TRY(listen(config.socket, config.group, config.group.empty() ? 0666 : 0660, "", false));
-  SIGNET_TRY(listen(config.management_socket, "", manager == geteuid() ? 0600 : 0666, "", true));
+// Whoever may not use a key is refused by the kernel's word on him; a group keeps him out before.
+std::vector<AgentSocket> Agent::Impl::Sockets(uid_t manager) const {
+  const auto mode = [](const std::string& group) { return group.empty() ? 0666u : 0660u; };
+  std::vector<AgentSocket> sockets = {
+      {config.socket, config.group, mode(config.group), "", false},
+      {config.management_socket, "", manager == geteuid() ? 0600u : 0666u, "", true}};
   for (const AgentService& service : config.services) {
     if (service.socket.empty()) continue;
-    SIGNET_TRY(listen(service.socket, service.group, service.group.empty() ? 0666 : 0660,
-                      service.name, false));
+    sockets.push_back({service.socket, service.group, mode(service.group), service.name, false});
+  }
+  return sockets;
+}
+
+Status Agent::Impl::OpenSockets(const std::vector<AgentSocket>& sockets, Survivors& left) {
+  for (const AgentSocket& socket : sockets) {
+    if (server->ListensOn(socket.path)) {
+      SIGNET_TRY(SetSocketAccess(socket.path, socket.group, socket.mode));
+      continue;
+    }
+    const auto kept = std::find_if(left.begin(), left.end(), [&](const auto& one) {
+      return one.second >= 0 && one.first.starts_with(Survival::kListener) &&
+             LocalPath(one.second) == socket.path;
+    });
+    UnixSocketFile file;
+    if (kept != left.end()) {
+      SIGNET_TRY(file, UnixSocketFile::Adopt(socket.path, -1, std::exchange(kept->second, -1)));
+      SIGNET_TRY(SetSocketAccess(socket.path, socket.group, socket.mode));
+    } else {
+      SIGNET_TRY(file, UnixSocketFile::Listen(socket.path, socket.group, socket.mode));
+      survival.KeepListener(socket.path, file.socket());
+    }
+    server->Listen(socket, std::move(file));
   }
   return Ok();
+}
+
+// Clients go on; a listener that the configuration does not name any more ends, file and all.
+void Agent::Impl::TakeUpSurvivors(Survivors& left) {
+  constexpr std::string_view kClient = Survival::kClient;
+  for (auto& [name, kept] : left) {
+    if (kept < 0) continue;
+    if (name.starts_with(kClient)) {
+      server->AdoptClient(kept, static_cast<std::size_t>(std::atoi(&name[kClient.size()])));
+    } else if (const std::string path = LocalPath(kept); name.starts_with(Survival::kListener)) {
+      survival.DropListener(path);
+      static_cast<void>(UnixSocketFile::Adopt(path, -1, kept));  // owns it either way, and ends
+    } else {
+      close(kept);
+    }
+  }
 }
 
 Status Agent::Impl::Open(Clock& clock) {
@@ -154,31 +203,33 @@ Status Agent::Impl::Open(Clock& clock) {
   SIGNET_TRY(files.MakeDirectory(config.directory, 0700));
   server = std::make_unique<AgentServer>(*this, access, manager, config.limits, survival);
   ReadViewFile();
-  SIGNET_TRY(const bool taken_over, TakeOver(clock));
+  const auto sockets = Sockets(manager);
+  SIGNET_TRY(const bool taken_over, TakeOver(sockets, clock));
   if (taken_over) {
     // Sockets that the configuration has now and had not then. One that cannot be opened is no
     // reason to leave the clients of the others.
     Survivors none;
-    const Status opened = OpenSockets(manager, none);
+    const Status opened = OpenSockets(sockets, none);
     if (!opened) Log(LogLevel::kError, "a new socket is not opened: " + opened.error().ToString());
   } else {
     SIGNET_TRY(lock, FileLock::Take(config.directory + "/lock"));
     SIGNET_TRY(auto left, survival.Open());
     SIGNET_TRY(owner, TokenOwner::Open(config.token, files, clock, throttle));
-    SIGNET_TRY(OpenSockets(manager, left));
-    for (const auto& [name, kept] : left) {
-      constexpr std::string_view kClient = Survival::kClient;
-      if (kept < 0) continue;
-      if (name.starts_with(kClient)) {
-        server->AdoptClient(kept, static_cast<std::size_t>(std::atoi(&name[kClient.size()])));
-      } else {
-        close(kept);
-      }
+    SIGNET_TRY(OpenSockets(sockets, left));
+    TakeUpSurvivors(left);
+  }
+  StartProber();
+  {
+    // Clients wait at the sockets for the token, but not for one that hangs: they are told then.
+    std::unique_lock guard(probe_mutex);
+    probe_wake.wait_for(guard, config.limits.call, [&] { return started.has_value(); });
+    if (started && !taken_over) {
+      SIGNET_TRY(*started);
+    } else if (!started) {
+      Log(LogLevel::kError, "the token does not open in time; clients are answered with an error");
     }
   }
-  SIGNET_TRY(server->Start(kThreads));
-  StartProber();
-  return Ok();
+  return server->Start(kThreads);
 }
 
 Agent::Agent(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -86,7 +86,7 @@ json::value Agent::Impl::State() {
   answer.next_login_in_s = info.next_login_in_s;
   answer.instance = instance;
   answer.generation = static_cast<std::int64_t>(owner->Generation());
-  answer.connections = static_cast<std::int64_t>(server->Now().connections);
+  answer.connections = static_cast<std::int64_t>(server->Connections());
   const std::lock_guard guard(view_mutex);
   answer.view = view_digest;
   return ToJson(answer);

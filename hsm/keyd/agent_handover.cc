@@ -13,7 +13,7 @@ namespace signet::hsm {
 namespace {
 
 constexpr char kHandover[] = "SIGNET_KEYD_HANDOVER";  // a descriptor; set by a predecessor alone
-constexpr std::uint32_t kHandoverVersion = 1;
+constexpr std::uint32_t kHandoverVersion = 2;
 constexpr std::size_t kMaxHandover = 256u << 20;
 
 // The memory that a predecessor filled, whole; its descriptor is closed.
@@ -60,7 +60,7 @@ Result<int> Agent::Impl::HandOver() {
     if (!written) return ErrnoError(errno, "write", "the hand-over");
   }
   writer.Word(static_cast<std::uint32_t>(ends[0]));
-  writer.Byte(owner->LockedByHand() ? 1 : 0);
+  writer.Byte(owner->LockedByHand() || lock_after_start ? 1 : 0);
   server->Save(writer);
   for (const int kept : {lock.descriptor(), survival.flags_descriptor()}) {
     if (kept >= 0) fcntl(kept, F_SETFD, 0);
@@ -73,17 +73,18 @@ Result<int> Agent::Impl::HandOver() {
   return memory;
 }
 
-Result<bool> Agent::Impl::TakeOver(Clock& clock) {
+Result<bool> Agent::Impl::TakeOver(const std::vector<AgentSocket>& sockets, Clock& clock) {
   const char* handed = std::getenv(kHandover);
   if (handed == nullptr) return false;
   const int descriptor = std::atoi(handed);
   unsetenv(kHandover);
   SIGNET_TRY(auto bytes, ReadHandover(descriptor));
-  SIGNET_TRY(TakeOver({bytes.data(), bytes.size()}, clock));
+  SIGNET_TRY(TakeOver({bytes.data(), bytes.size()}, sockets, clock));
   return true;
 }
 
-Status Agent::Impl::TakeOver(std::string_view bytes, Clock& clock) {
+Status Agent::Impl::TakeOver(std::string_view bytes, const std::vector<AgentSocket>& sockets,
+                             Clock& clock) {
   const auto damaged = [] { return InternalError("the hand-over of the predecessor is damaged"); };
   wire::Reader reader(bytes);
   if (reader.Word() != kHandoverVersion) return damaged();
@@ -106,9 +107,9 @@ Status Agent::Impl::TakeOver(std::string_view bytes, Clock& clock) {
   if (pin >= 0) token.pin_source = "fd:" + std::to_string(pin);
   if (locked_by_hand) token.pin_source.clear();  // it stays so until it is unlocked by hand
   SIGNET_TRY(owner, TokenOwner::Open(token, files, clock, throttle));
-  if (locked_by_hand) owner->Lock();
+  lock_after_start = locked_by_hand;
   owner->objects().Adopt(std::move(table));
-  if (!server->Load(reader)) return damaged();
+  if (!server->Load(reader, sockets)) return damaged();
   return Ok();
 }
 

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -49,23 +50,29 @@ struct Agent::Impl final : AgentBackend {
   bool stopping = false;
   bool probing = false;  // a look at the token is under way
   SteadyTime probing_since{};
-  unsigned prober_number = 0;     // of the thread that counts; others came late
-  std::vector<std::thread> late;  // that did not come back from the token in time
-  std::size_t lost = 0;           // of these, not back yet
-  std::uint64_t warmed = 0;       // version of the view whose keys were taken up
+  unsigned prober_number = 0;        // of the thread that counts; others came late
+  std::vector<std::thread> late;     // that did not come back from the token in time
+  std::size_t lost = 0;              // of these, not back yet
+  std::uint64_t warmed = 0;          // version of the view whose keys were taken up
+  std::optional<Status> started;     // how the start of the token ended
+  bool lock_after_start = false;     // by hand, says the predecessor
+  std::atomic<bool> suspect{false};  // it made a wrong signature
   std::thread prober;
 
   Status Open(Clock& clock);
   using Survivors = std::vector<std::pair<std::string, int>>;
-  Status OpenSockets(uid_t manager, Survivors& left);
+  std::vector<AgentSocket> Sockets(uid_t manager) const;
+  Status OpenSockets(const std::vector<AgentSocket>& sockets, Survivors& left);
+  void TakeUpSurvivors(Survivors& left);
   // What a predecessor left, if there was one.
-  Result<bool> TakeOver(Clock& clock);
-  Status TakeOver(std::string_view bytes, Clock& clock);
+  Result<bool> TakeOver(const std::vector<AgentSocket>& sockets, Clock& clock);
+  Status TakeOver(std::string_view bytes, const std::vector<AgentSocket>& sockets, Clock& clock);
   Result<int> HandOver();
   Status TakeView(std::string_view document);
   void ReadViewFile();
   void StartProber();
   void Probe(unsigned number);
+  Status StartToken();
   void WarmUp();
   Result<json::value> Run(std::string_view method, std::string_view octets);
   json::value State();
@@ -79,9 +86,7 @@ struct Agent::Impl final : AgentBackend {
   std::vector<CK_MECHANISM_TYPE> Mechanisms() override { return owner->TokenMechanisms(); }
   CK_RV Ready() override;
   Result<std::string> Sign(const KeyId& key, const wire::Mechanism& mechanism,
-                           std::string_view data) override {
-    return owner->SignRaw(key, mechanism, data);
-  }
+                           std::string_view data) override;
   void CountUse(const std::string& purpose, const KeyId& key, uid_t uid,
                 CK_MECHANISM_TYPE mechanism) override {
     counters.Count(purpose, key, uid, mechanism);

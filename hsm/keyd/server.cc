@@ -64,6 +64,11 @@ void AgentServer::Impl::PutDown(Client& client, Rest rest) {
     if (client.reading_since == SteadyTime{}) client.reading_since = now;
     at_most(client.reading_since + limits.message);
   }
+  // From its C_Initialize on: who only connects is no affair of the service manager.
+  if (initialized && client.slot == Survival::kSlots && !client.kept) {
+    client.slot = survival.KeepClient(client.fd);
+    client.kept = true;
+  }
   const bool at_rest = rest == Rest::kIdle && client.in.empty();
   survival.SetBusy(client.slot, !at_rest || !initialized);
   if (client.in.empty() && client.in.capacity() > kRoomAtRest) WipedString().swap(client.in);
@@ -223,22 +228,19 @@ AgentServer::~AgentServer() {
   Stop(std::chrono::seconds(1));
   // What systemd keeps must go on being found.
   if (impl_->survival.active()) {
-    for (const auto& door : impl_->doors) door->listener.file.Leave();
+    for (const auto& door : impl_->doors) door->file.Leave();
   }
   for (const auto& [raw, client] : impl_->clients) close(client->fd);
   close(impl_->epoll);
   close(impl_->wake);
 }
 
-void AgentServer::Listen(AgentListener listener) {
-  impl_->doors.push_back(std::make_unique<Impl::Door>(std::move(listener)));
+void AgentServer::Listen(AgentSocket socket, UnixSocketFile file) {
+  impl_->doors.push_back(std::make_unique<Impl::Door>(std::move(socket), std::move(file)));
 }
 
 bool AgentServer::ListensOn(const std::string& path) const {
-  for (const auto& door : impl_->doors) {
-    if (LocalPath(door->listener.file.socket()) == path) return true;
-  }
-  return false;
+  return impl_->SocketAt(path) != nullptr;
 }
 
 Status AgentServer::Start(std::size_t threads) {
@@ -283,12 +285,9 @@ bool AgentServer::Stop(Duration grace) {
   return stopped;
 }
 
-AgentServer::Figures AgentServer::Now() const {
+std::size_t AgentServer::Connections() const {
   const std::lock_guard lock(impl_->mutex);
-  Figures figures = impl_->figures;
-  figures.connections = impl_->clients.size();
-  figures.left_behind = impl_->left_behind;
-  return figures;
+  return impl_->clients.size();
 }
 
 bool AgentServer::IsStuck() const { return impl_->left_behind >= kMostLeftBehind; }

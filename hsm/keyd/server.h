@@ -17,11 +17,16 @@
 
 namespace signet::hsm {
 
-struct AgentListener {
-  std::string service;  // whose socket; empty: the common one
+// A socket that the configuration asks for.
+struct AgentSocket {
+  std::string path, group;  // group: empty for that of the process
+  std::uint32_t mode = 0666;
+  std::string service;  // whose; empty: the common one
   bool management = false;
-  UnixSocketFile file;
 };
+
+// Where a socket is bound, or was accepted; empty when it has no path.
+std::string LocalPath(int descriptor);
 
 // Start, Stop and Save on one thread.
 class AgentServer {
@@ -31,26 +36,22 @@ class AgentServer {
               Survival& survival);
   ~AgentServer();
 
-  void Listen(AgentListener listener);
+  void Listen(AgentSocket socket, UnixSocketFile file);
   bool ListensOn(const std::string& path) const;
   Status Start(std::size_t threads);
   // Takes no more work and waits for what is under way; false when a call into the token hangs.
   bool Stop(Duration grace);
 
-  struct Figures {
-    std::size_t connections = 0, accepted = 0, refused = 0, timed_out = 0, hung = 0;
-    std::size_t left_behind = 0;
-  };
-  Figures Now() const;
+  std::size_t Connections() const;
   // So many calls into the token never came back that no more is begun. From any thread.
   static constexpr std::size_t kMostLeftBehind = 8;
   bool IsStuck() const;
 
   // For a successor of this process, after Stop: sockets and what is known of their clients.
   void Save(wire::Writer& writer);
-  // In the successor, before Start: listeners (`files` by path) and clients. False when it does not
-  // decode; then the rest is lost.
-  bool Load(wire::Reader& reader);
+  // In the successor, before Start: those of `sockets` that a predecessor listened on, and their
+  // clients; others end. False when it does not decode; then the rest is lost.
+  bool Load(wire::Reader& reader, const std::vector<AgentSocket>& sockets);
   // After a crash: a client's socket, with nothing but what the kernel knows of it.
   void AdoptClient(int descriptor, std::size_t slot);
 

@@ -51,13 +51,20 @@ void AgentServer::Impl::OpenDoor(Door& door, int operation) {
   epoll_event event{};
   event.events = EPOLLIN | EPOLLONESHOT;
   event.data.ptr = static_cast<Watched*>(&door);
-  epoll_ctl(epoll, operation, door.listener.file.socket(), &event);
+  epoll_ctl(epoll, operation, door.file.socket(), &event);
+}
+
+const AgentSocket* AgentServer::Impl::SocketAt(const std::string& path) const {
+  for (const auto& door : doors) {
+    if (door->socket.path == path) return &door->socket;
+  }
+  return nullptr;
 }
 
 void AgentServer::Impl::Accept(Door& door) {
   for (int i = 0; i < kAtOnce; ++i) {
     const int descriptor =
-        accept4(door.listener.file.socket(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        accept4(door.file.socket(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (descriptor < 0) {
       // Out of descriptors: those that are open go on, and the watchdog tries again.
       if (errno == EMFILE || errno == ENFILE) {
@@ -95,7 +102,6 @@ void AgentServer::Impl::NoteRefusal(const AgentPeer& peer, const std::string& wh
   bool say = false;
   {
     const std::lock_guard lock(mutex);
-    ++figures.refused;
     const auto now = std::chrono::steady_clock::now();
     say = now - last_refusal > std::chrono::seconds(1);
     if (say) last_refusal = now;
@@ -108,12 +114,12 @@ void AgentServer::Impl::NoteRefusal(const AgentPeer& peer, const std::string& wh
 
 void AgentServer::Impl::Admit(Door& door, int descriptor) {
   AgentPeer peer;
-  peer.socket = door.listener.service;
+  peer.socket = door.socket.service;
   if (!PeerOf(descriptor, peer)) {
     close(descriptor);
     return;
   }
-  const bool management = door.listener.management;
+  const bool management = door.socket.management;
   AgentGrant grant;
   if (management) {
     if (peer.uid != manager) return Refuse(descriptor, peer, "this is signetd's own socket");
@@ -136,7 +142,6 @@ void AgentServer::Impl::Admit(Door& door, int descriptor) {
   if (full != nullptr) return Refuse(descriptor, peer, full);
   auto client =
       std::make_unique<Client>(backend, std::move(peer), std::move(grant), management, descriptor);
-  client->slot = survival.KeepClient(descriptor);
   client->greet_until = std::chrono::steady_clock::now() + limits.greeting;
   PutDown(*Insert(std::move(client)), Rest::kIdle);
 }
@@ -145,7 +150,6 @@ AgentServer::Impl::Client* AgentServer::Impl::Insert(std::unique_ptr<Client> cli
   Client* raw = client.get();
   const std::lock_guard lock(mutex);
   ++per_uid[raw->connection.peer().uid];
-  ++figures.accepted;
   clients.emplace(raw, std::move(client));
   return raw;
 }

@@ -23,7 +23,6 @@ inline constexpr Duration kTick = std::chrono::milliseconds(250);
 
 // The kernel's word on a connection.
 bool PeerOf(int descriptor, AgentPeer& peer);
-std::string LocalPath(int descriptor);
 // What tells this connection from every other on this machine, as long as it lives.
 std::uint64_t NonceOf(int descriptor);
 
@@ -32,8 +31,10 @@ struct AgentServer::Impl {
     enum class Kind : std::uint8_t { kClient, kListener, kWake } kind;
   };
   struct Door : Watched {
-    explicit Door(AgentListener given) : Watched{Kind::kListener}, listener(std::move(given)) {}
-    AgentListener listener;
+    Door(AgentSocket given, UnixSocketFile file_in)
+        : Watched{Kind::kListener}, socket(std::move(given)), file(std::move(file_in)) {}
+    const AgentSocket socket;
+    UnixSocketFile file;
     std::atomic<bool> paused{false};  // out of descriptors: the watchdog opens it again
   };
   struct Client : Watched {
@@ -46,6 +47,7 @@ struct AgentServer::Impl {
     }
     const int fd;
     std::size_t slot = Survival::kSlots;
+    bool kept = false;  // a slot was asked for; there may be none
     AgentConnection connection;
     WipedString in;
     std::string out;
@@ -94,7 +96,6 @@ struct AgentServer::Impl {
   // By all that a grant depends on: who runs with another group is somebody else.
   std::map<std::tuple<uid_t, gid_t, std::string>, std::pair<SteadyTime, AgentGrant>> grants;
   SteadyTime last_refusal{};
-  Figures figures;
 
   std::thread watchdog;
   std::condition_variable tick;
@@ -102,6 +103,7 @@ struct AgentServer::Impl {
   // Accepting (server_doors.cc).
   void Accept(Door& door);
   void OpenDoor(Door& door, int operation);
+  const AgentSocket* SocketAt(const std::string& path) const;
   void Admit(Door& door, int descriptor);
   AgentGrant GrantOf(const AgentPeer& peer);
   void Refuse(int descriptor, const AgentPeer& peer, const std::string& why);

@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "hsm/keyd/server_impl.h"
 
 namespace signet::hsm {
@@ -10,10 +12,8 @@ void AgentServer::Save(wire::Writer& writer) {
   Impl& impl = *impl_;
   writer.Word(static_cast<std::uint32_t>(impl.doors.size()));
   for (const auto& door : impl.doors) {
-    UnixSocketFile& file = door->listener.file;
-    writer.Octets(door->listener.service);
-    writer.Byte(door->listener.management ? 1 : 0);
-    writer.Octets(LocalPath(file.socket()));
+    UnixSocketFile& file = door->file;
+    writer.Octets(door->socket.path);
     writer.Word(static_cast<std::uint32_t>(file.socket()));
     writer.Word(static_cast<std::uint32_t>(file.lock()));
     fcntl(file.socket(), F_SETFD, 0);
@@ -38,8 +38,6 @@ void AgentServer::Save(wire::Writer& writer) {
   writer.Word(static_cast<std::uint32_t>(going.size()));
   for (Impl::Client* client : going) {
     writer.Word(static_cast<std::uint32_t>(client->fd));
-    writer.Octets(client->connection.peer().socket);
-    writer.Byte(client->connection.management() ? 1 : 0);
     writer.Word(static_cast<std::uint32_t>(client->slot));
     client->connection.Save(writer);
     writer.Octets({client->in.data(), client->in.size()});
@@ -48,13 +46,10 @@ void AgentServer::Save(wire::Writer& writer) {
   }
 }
 
-bool AgentServer::Load(wire::Reader& reader) {
+bool AgentServer::Load(wire::Reader& reader, const std::vector<AgentSocket>& sockets) {
   Impl& impl = *impl_;
   const std::uint32_t doors = reader.Word();
   for (std::uint32_t i = 0; i < doors && reader.ok(); ++i) {
-    AgentListener listener;
-    listener.service = reader.Octets().value_or("");
-    listener.management = reader.Byte() != 0;
     const std::string path(reader.Octets().value_or(""));
     const int socket = static_cast<int>(reader.Word());
     const int lock = static_cast<int>(reader.Word());
@@ -63,22 +58,29 @@ bool AgentServer::Load(wire::Reader& reader) {
     if (lock >= 0) fcntl(lock, F_SETFD, FD_CLOEXEC);
     auto file = UnixSocketFile::Adopt(path, lock, socket);
     if (!file) return false;
-    listener.file = std::move(file).value();
-    Listen(std::move(listener));
+    const auto wanted = std::find_if(sockets.begin(), sockets.end(),
+                                     [&](const AgentSocket& one) { return one.path == path; });
+    if (wanted != sockets.end()) {
+      Listen(*wanted, std::move(file).value());
+    } else {
+      impl.survival.DropListener(path);  // nobody's any more: its file goes, too
+    }
   }
   const std::uint32_t count = reader.Word();
   for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
     const int descriptor = static_cast<int>(reader.Word());
     AgentPeer peer;
-    peer.socket = reader.Octets().value_or("");
-    const bool management = reader.Byte() != 0;
     const std::size_t slot = reader.Word();
     if (!reader.ok() || !PeerOf(descriptor, peer)) return false;
     fcntl(descriptor, F_SETFD, FD_CLOEXEC);
+    const AgentSocket* socket = impl.SocketAt(LocalPath(descriptor));
+    const bool management = socket != nullptr && socket->management;
+    if (socket != nullptr) peer.socket = socket->service;
     AgentGrant grant = management ? AgentGrant() : impl.GrantOf(peer);
     auto client = std::make_unique<Impl::Client>(impl.backend, std::move(peer), std::move(grant),
                                                  management, descriptor);
     client->slot = slot;
+    client->kept = slot != Survival::kSlots;
     impl.survival.TakeSlot(slot);
     if (!client->connection.Load(reader)) return false;
     client->in.reserve(256);
@@ -87,6 +89,10 @@ bool AgentServer::Load(wire::Reader& reader) {
     if (!reader.ok()) return false;
     client->greet_until = std::chrono::steady_clock::now() + impl.limits.greeting;
     Impl::Client* raw = impl.Insert(std::move(client));
+    if (socket == nullptr) {  // it came by a socket that is no more
+      impl.Close(*raw);
+      continue;
+    }
     // What it sent before is looked at as soon as it can be written to, which is now.
     const bool at_rest = raw->in.empty() && raw->out.empty();
     impl.PutDown(*raw, at_rest ? Impl::Rest::kIdle : Impl::Rest::kAgain);
@@ -97,25 +103,22 @@ bool AgentServer::Load(wire::Reader& reader) {
 void AgentServer::AdoptClient(int descriptor, std::size_t slot) {
   Impl& impl = *impl_;
   AgentPeer peer;
-  const std::string path = LocalPath(descriptor);
-  const Impl::Door* door = nullptr;
-  for (const auto& one : impl.doors) {
-    if (LocalPath(one->listener.file.socket()) == path) door = one.get();
-  }
+  const AgentSocket* socket = impl.SocketAt(LocalPath(descriptor));
   impl.survival.TakeSlot(slot);
-  if (door == nullptr || impl.survival.IsBusy(slot) || !PeerOf(descriptor, peer)) {
+  if (socket == nullptr || impl.survival.IsBusy(slot) || !PeerOf(descriptor, peer)) {
     impl.survival.DropClient(slot);
     shutdown(descriptor, SHUT_RDWR);
     close(descriptor);
     return;
   }
   fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-  peer.socket = door->listener.service;
+  peer.socket = socket->service;
   // The manager says its credential anew.
-  AgentGrant grant = door->listener.management ? AgentGrant() : impl.GrantOf(peer);
+  AgentGrant grant = socket->management ? AgentGrant() : impl.GrantOf(peer);
   auto client = std::make_unique<Impl::Client>(impl.backend, std::move(peer), std::move(grant),
-                                               door->listener.management, descriptor);
+                                               socket->management, descriptor);
   client->slot = slot;
+  client->kept = true;
   client->connection.AssumeGreeted();
   client->greet_until = std::chrono::steady_clock::now() + impl.limits.greeting;
   impl.PutDown(*impl.Insert(std::move(client)), Impl::Rest::kIdle);

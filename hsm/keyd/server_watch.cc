@@ -92,7 +92,6 @@ void AgentServer::Impl::AnswerFor(Worker& worker) {
     PutDown(*client, client->in.empty() ? Rest::kIdle : Rest::kAgain);
   }
   const std::lock_guard lock(mutex);
-  ++figures.hung;
   StartWorker();
 }
 
@@ -103,7 +102,6 @@ void AgentServer::Impl::CheckDeadlines() {
     const std::int64_t deadline = client->deadline;
     if (deadline == 0 || deadline > now) continue;
     client->deadline = 0;
-    ++figures.timed_out;
     shutdown(client->fd, SHUT_RDWR);  // its event closes it
   }
 }

@@ -1,21 +1,29 @@
 #include "hsm/keyd/survival.h"
 
 #include <sys/mman.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
+
+#include "platform/encoding.h"
+#include "platform/service_manager.h"
 
 namespace signet::hsm {
 namespace {
 
 constexpr char kFlags[] = "flags";
 
-void Notify(const std::string& state, int descriptor) {
-  const int descriptors[1] = {descriptor};
-  sd_pid_notify_with_fds(0, 0, state.c_str(), descriptor >= 0 ? descriptors : nullptr,
-                         descriptor >= 0 ? 1 : 0);
+void Keep(const std::string& name, int descriptor) {
+  NotifyServiceManager("FDSTORE=1\nFDNAME=" + name, descriptor);
+}
+
+void Drop(const std::string& name) { NotifyServiceManager("FDSTOREREMOVE=1\nFDNAME=" + name); }
+
+std::string ClientName(std::size_t slot) { return Survival::kClient + std::to_string(slot); }
+
+// A name of systemd's must not hold what a path may.
+std::string ListenerName(std::string_view path) {
+  return Survival::kListener + Sha256Hex(path).substr(0, 32);
 }
 
 }  // namespace
@@ -34,41 +42,39 @@ Status Survival::Map(int descriptor) {
 }
 
 Result<std::vector<std::pair<std::string, int>>> Survival::Open() {
-  active_ = std::getenv("NOTIFY_SOCKET") != nullptr;
+  active_ = HasServiceManager();
   std::vector<std::pair<std::string, int>> left;
   if (!active_) return left;
-  char** names = nullptr;
-  const int count = sd_listen_fds_with_names(1, &names);
-  for (int i = 0; i < count; ++i) {
-    const int descriptor = SD_LISTEN_FDS_START + i;
-    const std::string name = names != nullptr && names[i] != nullptr ? names[i] : "";
+  for (auto& [name, descriptor] : TakeInheritedDescriptors()) {
     if (name == kFlags && flags_ == nullptr && ftruncate(descriptor, kSlots) == 0) {
       SIGNET_TRY(Map(descriptor));
     } else {
-      left.emplace_back(name, descriptor);
+      left.emplace_back(std::move(name), descriptor);
     }
-    if (names != nullptr) std::free(names[i]);
   }
-  std::free(names);
   if (flags_ == nullptr) {
     const int descriptor = memfd_create("signet-keyd flags", MFD_CLOEXEC);
     if (descriptor < 0 || ftruncate(descriptor, kSlots) != 0) {
       return ErrnoError(errno, "memfd_create", "the page of flags");
     }
     SIGNET_TRY(Map(descriptor));
-    Notify(std::string("FDSTORE=1\nFDNAME=") + kFlags, descriptor);
+    Keep(kFlags, descriptor);
   }
   return left;
 }
 
 Status Survival::AdoptFlags(int descriptor) {
-  active_ = std::getenv("NOTIFY_SOCKET") != nullptr;
+  active_ = HasServiceManager();
   if (descriptor < 0) return Ok();
   return Map(descriptor);
 }
 
-void Survival::KeepListener(int descriptor) {
-  if (active_) Notify(std::string("FDSTORE=1\nFDNAME=") + kListener, descriptor);
+void Survival::KeepListener(const std::string& path, int descriptor) const {
+  if (active_) Keep(ListenerName(path), descriptor);
+}
+
+void Survival::DropListener(const std::string& path) const {
+  if (active_) Drop(ListenerName(path));
 }
 
 std::size_t Survival::KeepClient(int descriptor) {
@@ -84,8 +90,8 @@ std::size_t Survival::KeepClient(int descriptor) {
     taken_[slot] = true;
     next_ = slot + 1;
   }
-  SetBusy(slot, true);  // until its C_Initialize is answered
-  Notify(std::string("FDSTORE=1\nFDNAME=") + kClient + std::to_string(slot), descriptor);
+  SetBusy(slot, true);  // until it is put down
+  Keep(ClientName(slot), descriptor);
   return slot;
 }
 
@@ -96,7 +102,7 @@ void Survival::TakeSlot(std::size_t slot) {
 
 void Survival::DropClient(std::size_t slot) {
   if (!active_ || slot >= kSlots) return;
-  Notify(std::string("FDSTOREREMOVE=1\nFDNAME=") + kClient + std::to_string(slot), -1);
+  Drop(ClientName(slot));
   const std::lock_guard lock(mutex_);
   taken_[slot] = false;
 }

@@ -16,7 +16,7 @@ namespace signet::hsm {
 class Survival {
  public:
   static constexpr std::size_t kSlots = 8192;
-  static constexpr char kListener[] = "listener";
+  static constexpr char kListener[] = "listener-";
   static constexpr char kClient[] = "client-";
 
   Survival() = default;
@@ -32,7 +32,8 @@ class Survival {
   int flags_descriptor() const { return descriptor_; }
   Status AdoptFlags(int descriptor);
 
-  void KeepListener(int descriptor);
+  void KeepListener(const std::string& path, int descriptor) const;
+  void DropListener(const std::string& path) const;
   // A slot for a client's socket, kept under kClient and its number; kSlots when all are taken.
   std::size_t KeepClient(int descriptor);
   void TakeSlot(std::size_t slot);  // one that a predecessor gave

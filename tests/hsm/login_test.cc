@@ -175,7 +175,9 @@ TEST_F(Login, BadSourcesAndUrisAreUsageErrors) {
     config.uri = uri;
     config.pin_source = source;
     auto owner = TokenOwner::Open(config, *open.files, *open.clock, open.throttle);
-    return owner ? Error{} : owner.error();
+    if (!owner) return owner.error();
+    const Status started = owner.value()->Start();
+    return started ? Error() : started.error();
   };
   for (const char* source :
        {"1234", "file:relative", "credential:a/b", "credential:..", "fd:x", "fd:-1", "env:PIN"}) {
@@ -262,7 +264,7 @@ TEST_F(Login, NewSoftHsmTokenIsMadeOnce) {
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().word, "TOKEN_EXISTS");
   auto owner = TokenOwner::Open(config, *open.files, *open.clock, open.throttle);
-  ASSERT_TRUE(owner);
+  ASSERT_TRUE(owner && owner.value()->Start());
   EXPECT_EQ(owner.value()->Info().state, TokenState::kOperational) << owner.value()->Info().reason;
 }
 

@@ -195,14 +195,33 @@ TEST_F(KeydFaults, AWrongRsaSignatureNeverLeaves) {
   world.MakeKeys({{.purpose = "rsa", .spec = {KeyAlgorithm::kRsa, 2048}}});
   EXPECT_EQ(SignAnew("rsa", CKM_SHA256_RSA_PKCS), CKR_OK);
   for (const char* fault : {"corrupt", "length:1000000", "length:0"}) {
-    Plan(std::string("C_Sign every ") + fault + "\n");
-    EXPECT_EQ(SignAnew("rsa", CKM_SHA256_RSA_PKCS), CKR_FUNCTION_FAILED) << fault;
-    EXPECT_EQ(SignAnew("rsa", CKM_RSA_PKCS), CKR_FUNCTION_FAILED) << fault;
+    for (const CK_MECHANISM_TYPE mechanism : {CKM_SHA256_RSA_PKCS, CKM_RSA_PKCS}) {
+      Plan(std::string("C_Sign 1 ") + fault + "\n");
+      EXPECT_EQ(SignAnew("rsa", mechanism), CKR_FUNCTION_FAILED) << fault;
+      Clear();
+      EXPECT_EQ(SignAnew("rsa", mechanism), CKR_OK);
+    }
   }
-  Clear();
-  EXPECT_EQ(SignAnew("rsa", CKM_SHA256_RSA_PKCS), CKR_OK);
   EXPECT_EQ(Undelivered(), 6);
+  EXPECT_EQ(world.manager().Info().state, TokenState::kOperational);
   ExpectBalance();
+}
+
+// A token that makes wrong signatures tests itself then, and no more is asked of one that fails.
+TEST_F(KeydFaults, AWrongSignatureLeadsToASelfTest) {
+  world.MakeKeys({{.purpose = "rsa", .spec = {KeyAlgorithm::kRsa, 2048}}});
+  Plan("C_Sign every corrupt\n");
+  EXPECT_EQ(SignAnew("rsa", CKM_SHA256_RSA_PKCS), CKR_FUNCTION_FAILED);
+  EXPECT_TRUE(world.WaitState(TokenState::kFailed, 10));
+  EXPECT_THAT(world.manager().Info().reason, ::testing::HasSubstr("the self-test failed"));
+  const int calls = Calls("C_Sign");
+  EXPECT_EQ(Sign(), CKR_DEVICE_ERROR);
+  EXPECT_EQ(Calls("C_Sign"), calls);
+  Clear();
+  const auto tested = world.manager().SelfTest();
+  ASSERT_TRUE(tested) << tested.error().ToString();
+  EXPECT_TRUE(world.WaitState(TokenState::kOperational, 5));
+  EXPECT_EQ(SignAnew("rsa", CKM_SHA256_RSA_PKCS), CKR_OK);
 }
 
 TEST_F(KeydFaults, ItEndsAlthoughACallHangs) {
@@ -230,6 +249,23 @@ TEST_F(KeydFaults, ASuccessorComesAlthoughACallHangs) {
   EXPECT_TRUE(world.WaitReady());
   stuck.join();
   EXPECT_EQ(idle.Sign(own, object, CKM_ECDSA, std::string(32, 'd')).code, CKR_OK);
+}
+
+TEST_F(KeydBegins, WithATokenThatHangsItAnswersAllTheSame) {
+  for (const char* call : {"C_Initialize", "C_GetSlotList", "C_Login"}) {
+    Plan(std::string(call) + " 1 hang\n");
+    world.Start();  // it says that it is ready once its clients are answered
+    EXPECT_EQ(world.manager().Info().state, TokenState::kFailed) << call;
+    EXPECT_NE(world.manager().Info().reason, "") << call;
+    const StockClient other(world.keys());
+    EXPECT_TRUE(other.Served() || !IsRoot()) << call;
+    Clear();
+    EXPECT_TRUE(world.WaitState(TokenState::kOperational, 10)) << call;
+    if (world.view.keys.empty()) world.MakeKeys({{.purpose = "tomcat"}});
+    EXPECT_EQ(SignAnew(), CKR_OK) << call;
+    world.ForgetManager();
+    EXPECT_EQ(world.Stop(), 0) << call;
+  }
 }
 
 TEST_F(KeydBegins, WithAWrongPinItTriesOnceAndNeverAgainByItself) {

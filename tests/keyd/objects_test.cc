@@ -219,7 +219,7 @@ class Wrapping : public Objects {
   void MakeKek(const std::string& label, bool trusted) {
     ::setenv("SOFTHSM2_CONF", world.Path("softhsm2.conf").c_str(), 1);
     auto module = hsm::Module::Load("/usr/lib/softhsm/libsofthsm2.so");
-    ASSERT_TRUE(module);
+    ASSERT_TRUE(module && module.value()->Initialize());
     CK_FUNCTION_LIST* p11 = module.value().operator->()->operator->();
     CK_SLOT_ID slots[8];
     CK_ULONG count = 8;

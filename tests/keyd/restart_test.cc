@@ -264,6 +264,26 @@ TEST_F(Restart, ByASuccessorOpensSocketsOfNewServices) {
     EXPECT_EQ(Sign(client, client.Open()), CKR_OK);
     EXPECT_FALSE(StockClient(world.keys()).Served());
   });
+  // A socket goes with its service, and with those who came by it.
+  {
+    std::optional<StockClient> made;
+    AsUser("www-data", [&] { made.emplace(world.Path("web.sock")); });
+    const StockClient& own = *made;
+    const CK_SESSION_HANDLE session = own.Open();
+    EXPECT_EQ(Sign(own, session), CKR_OK);
+    WriteWhole(world.config_file(),
+               config +
+                   "[service.site]\nuser = \"www-data\"\nsocket = \"web.sock\"\n"
+                   "purposes = [\"rsa\"]\n");
+    world.Replace();  // the service has another name now, and another key
+    EXPECT_EQ(Sign(own, session, "rsa"), CKR_OK);
+    EXPECT_EQ(own.Key(session, "ec"), 0u);
+    WriteWhole(world.config_file(), config);
+    world.Replace();
+    CK_SESSION_INFO info{};
+    EXPECT_EQ(own->C_GetSessionInfo(session, &info), CKR_DEVICE_ERROR);
+    EXPECT_FALSE(std::filesystem::exists(world.Path("web.sock")));
+  }
   // One that cannot be opened stops nobody.
   WriteWhole(world.Path("taken.sock"), "a file");
   WriteWhole(world.config_file(),
@@ -329,6 +349,26 @@ TEST_F(Restart, BySomebodyElseOnTheSameFolderIsRefused) {
   EXPECT_EQ(world.Stop(), 0);
   EXPECT_FALSE(std::filesystem::exists(world.keys()));
   EXPECT_FALSE(std::filesystem::exists(world.management()));
+}
+
+// What signetd had of a process that is no more does not pile up.
+TEST_F(Restart, AfterAKillLeavesNoDescriptorBehindInSignetd) {
+  auto& manager = world.manager();
+  const auto use = [&] {
+    EXPECT_TRUE(manager.Probe());
+    EXPECT_TRUE(manager.token().Evp(world.Key("ec").id, hsm::Proof::kNow));
+  };
+  const auto open = [] {
+    return std::distance(std::filesystem::directory_iterator("/proc/self/fd"), {});
+  };
+  use();
+  const auto before = open();
+  for (int i = 0; i < 5; ++i) {
+    world.Kill();
+    world.Start();
+    use();
+  }
+  EXPECT_LE(open(), before + 1);
 }
 
 // ABUSE 88.

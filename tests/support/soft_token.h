@@ -135,6 +135,8 @@ struct OpenToken {
       std::abort();
     }
     owner = std::move(opened.value());
+    const Status started = owner->Start();
+    if (!started) ADD_FAILURE() << started.error().ToString();
   }
   hsm::Token& token() { return owner->token(); }
 

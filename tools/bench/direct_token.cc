@@ -48,6 +48,7 @@ DirectToken::DirectToken(const std::string& folder) {
   const auto files = MakeFileSystem();
   Must(hsm::CreateSoftHsmToken(config, kBenchLabel, pin, *files));
   module_ = Must(hsm::Module::Load(kModule));
+  Must(module_->Initialize());
   sessions_ = std::make_unique<hsm::SessionPool>(*module_);
   Must(sessions_->Open(SlotOf(*module_)));
   std::string text = kBenchPin;
