@@ -16,8 +16,8 @@ bool HasServiceManager();
 // "READY=1", "FDSTORE=1\nFDNAME=…" with a descriptor, … Without a service manager nothing happens;
 // one that does not take it is no reason to fail.
 void NotifyServiceManager(std::string_view state, int descriptor = -1);
-// What it passed on to this process, with names ($LISTEN_FDNAMES), closed on exec from now on. Once:
-// the variables are removed.
+// What it passed on to this process, with names ($LISTEN_FDNAMES), closed on exec from now on.
+// Once: the variables are removed.
 std::vector<std::pair<std::string, int>> TakeInheritedDescriptors();
 
 }  // namespace signet

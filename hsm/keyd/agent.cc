@@ -76,7 +76,6 @@ void Agent::Impl::Probe(unsigned number) {
       guard.lock();
       started = std::move(status);
       guard.unlock();
-      ReturnFreedMemory();
     } else {
       static_cast<void>(owner->Probe());  // the state tells
     }
@@ -123,6 +122,7 @@ void Agent::Impl::WarmUp() {
   if (now->version == warmed || owner->State() != TokenState::kOperational) return;
   for (const VirtualKey& key : now->keys) static_cast<void>(owner->Spec(key.id));
   warmed = now->version;
+  ReturnFreedMemory();
 }
 
 // A look that does not come back is a call that hangs, although no client waits for it.
