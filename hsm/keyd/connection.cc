@@ -315,7 +315,8 @@ bool AgentConnection::Load(wire::Reader& reader) {
   for (std::uint32_t i = 0; i < count && reader.ok(); ++i) {
     SessionState& session = sessions_[reader.Number()];
     if (reader.Byte() != 0) {
-      Search& search = session.search.emplace();
+      session.search = Search();
+      Search& search = *session.search;
       reader.Byte();
       const std::uint32_t found = reader.Word();
       for (std::uint32_t j = 0; j < found && reader.ok(); ++j)

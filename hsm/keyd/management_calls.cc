@@ -47,7 +47,8 @@ AgentConnection::Outcome AgentConnection::ManagedSearch(CK_ULONG session,
   outcome.then = [this, session, found](AgentReply& reply) {
     SessionState* state = FindSession(session);
     if (state == nullptr || reply.code != CKR_OK) return;
-    state->search.emplace().found = std::move(*found);
+    state->search = Search();
+    state->search->found = std::move(*found);
   };
   return outcome;
 }

@@ -73,7 +73,8 @@ AgentConnection::Outcome AgentConnection::FindObjectsInit(wire::Reader& reader) 
   } else if (management_) {
     return ManagedSearch(number, std::move(match));
   } else {
-    Search& search = session->search.emplace();
+    session->search = Search();
+    Search& search = *session->search;
     const auto view = backend_.View();
     for (const VirtualObject& object : view->objects) {
       if (grant_.Allows(view->keys[object.key]) && object.Matches(match))

@@ -171,5 +171,26 @@ TEST_F(ServedAccess, TheCheckBeforeAReloadOfApacheTriesTheKey) {
   EXPECT_NE(RunProgram({"bash", "-c", other}, options).code, 0) << other;
 }
 
+// The fronts of servers that cannot use a token: nginx reads each as printed, key and all.
+TEST_F(ServedAccess, FrontsAreReadByNginxAsPrinted) {
+  for (const char* front : {"sip-front", "xmpp-front", "ldap-front"}) {
+    const Outcome shown = World().appliance().Cli({"service", "snippet", front, "tomcat"});
+    ASSERT_EQ(shown.code, 0) << shown.err;
+    const PrintedSnippet printed(shown.out);
+    const std::string file = folder_ / (std::string(front) + ".conf");
+    WriteWhole(file, "load_module /usr/lib/nginx/modules/ngx_stream_module.so;\npid " +
+                         folder_ / "pid" + ";\n" + printed.Under("nginx.conf, at the top") +
+                         "\nevents {}\n" + printed.Under("nginx.conf, beside http"));
+    CommandOptions options;
+    options.environment = printed.UnitEnvironment();
+    const std::vector<std::string> command = {"/usr/sbin/nginx", "-t", "-p", folder_.path(), "-e",
+                                              "stderr",          "-c", file};
+    const Outcome read = RunProgram(command, options);
+    EXPECT_EQ(read.code, 0) << front << "\n" << read.err;
+    options.environment.clear();
+    EXPECT_NE(RunProgram(command, options).code, 0) << front << ": it needs no key";
+  }
+}
+
 }  // namespace
 }  // namespace signet::testing
