@@ -25,6 +25,7 @@ LIBRARIES = [
     (("SQLiteCpp/", "sqlite3.h"), ("keystore/", "tests/")),
     (("boost/beast",), ("rpc/", "tools/bench/", "tests/")),
     (("curl/",), ("platform/",)),
+    (("systemd/",), ("platform/unit_",)),
     # Slow: one file per executable.
     (("CLI/",), ("tools/cli/parser.cc", "tools/signetd.cc", "tools/signet_keyd.cc")),
     (("libsmartcols",), ("tools/cli/",)),
