@@ -19,6 +19,7 @@
 #include "services/audit.h"
 #include "services/caretaker.h"
 #include "services/certificates.h"
+#include "services/events.h"
 #include "services/import.h"
 #include "services/key_view.h"
 #include "services/keys.h"
@@ -59,6 +60,7 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::Identities> identities;
   std::unique_ptr<keystore::Trust> trust;
   std::unique_ptr<services::Publisher> publisher;
+  std::unique_ptr<services::Events> events;
   std::unique_ptr<services::Changes> changes;
   std::unique_ptr<services::Caretaker> caretaker;
   std::unique_ptr<services::Certificates> certificates;
@@ -180,13 +182,15 @@ void Appliance::Parts::StartPublishing() {
 }
 
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
+  events = std::make_unique<services::Events>(*log, store_lane, *clock);
   changes = std::make_unique<services::Changes>(
       *log, store_lane, *clock,
-      [this](const std::string& operation) { committer->Forget(operation); });
+      [this](const std::string& operation) { committer->Forget(operation); },
+      [this](const services::EndedChange& change) { services::TellEnd(*events, change); });
   caretaker = std::make_unique<services::Caretaker>(
       services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust,
-                                 *committer, *log, *changes, *publisher, *token, change_lane,
-                                 store_lane, trust_lane, probe_lane},
+                                 *committer, *log, *changes, *publisher, *events, *token,
+                                 change_lane, store_lane, trust_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
       catalogue, config.names, *state, *identities, change_lane, config.keyd.agent.token.uri);
@@ -221,8 +225,10 @@ Status Appliance::Parts::OpenServer() {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
   view.metrics = [this] { return Metrics(); };
-  rpc::Services services{*certificates, *trust_stores, *keys,    *audit,
-                         *settings,     *import,       *servers, [this] { return Describe(); }};
+  view.events = events.get();
+  rpc::Services services{*certificates, *trust_stores, *keys,
+                         *audit,        *settings,     *import,
+                         *servers,      *events,       [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
