@@ -69,7 +69,21 @@ CREATE TABLE throttle(
 ) STRICT;
 )",
                                        // signet-keyd counts wrong PINs itself.
-                                       "DROP TABLE throttle;"};
+                                       "DROP TABLE throttle;",
+                                       R"(
+CREATE TABLE event(
+  sequence INTEGER NOT NULL PRIMARY KEY,
+  time INTEGER NOT NULL,
+  kind TEXT NOT NULL,
+  text TEXT NOT NULL,
+  details TEXT NOT NULL
+) STRICT;
+-- Small states of the node's services.
+CREATE TABLE memory(
+  name TEXT NOT NULL PRIMARY KEY,
+  value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+)"};
 
 constexpr sqlite::Schema kSchema{"node log", "AUDIT_UNAVAILABLE", 0x53474e32 /* SGN2 */,
                                  kMigrations};
@@ -117,6 +131,11 @@ class SqliteNodeLog final : public NodeLog {
                                                      const std::string& key) override;
   Result<std::vector<AuditRecord>> Audit(std::int64_t after, std::size_t limit) override;
   Result<AuditVerdict> VerifyAudit() override;
+  Result<std::int64_t> AddEvent(const EventRow& event) override;
+  Result<std::vector<EventRow>> Events(std::int64_t after, std::size_t limit) override;
+  Result<EventSpan> EventsKept() override;
+  Status Remember(const std::string& name, const std::string& value) override;
+  Result<std::optional<std::string>> Recall(const std::string& name) override;
 
  private:
   std::string NextId(WallTime now);
@@ -287,6 +306,69 @@ Result<AuditVerdict> SqliteNodeLog::VerifyAudit() {
     if (records.empty()) return checker.Finish(count, hash);
     after = records.back().sequence;
   }
+}
+
+// The newest one is never removed, so the next sequence is one more than the largest.
+Result<std::int64_t> SqliteNodeLog::AddEvent(const EventRow& event) {
+  return writer_->Use(kPatience, [&]() -> Result<std::int64_t> {
+    sqlite::WriteTransaction change(*writer_);
+    std::int64_t sequence = 1;
+    {
+      sqlite::Query newest(*writer_, "SELECT coalesce(max(sequence), 0) FROM event");
+      if (newest.Step()) sequence = newest.Integer(0) + 1;
+    }
+    sqlite::Query(*writer_, "INSERT INTO event VALUES (?1, ?2, ?3, ?4, ?5)", sequence,
+                  Seconds(event.time), event.kind, EscapeLine(event.text, kDetailLimit),
+                  event.details)
+        .Run();
+    sqlite::Query(*writer_, "DELETE FROM event WHERE sequence <= ?1", sequence - kKeptEvents).Run();
+    change.Commit();
+    return sequence;
+  });
+}
+
+Result<std::vector<EventRow>> SqliteNodeLog::Events(std::int64_t after, std::size_t limit) {
+  return reader_->Use(kPatience, [&]() -> Result<std::vector<EventRow>> {
+    sqlite::Query query(*reader_,
+                        "SELECT sequence, time, kind, text, details FROM event "
+                        "WHERE sequence > ?1 ORDER BY sequence LIMIT ?2",
+                        after, static_cast<std::int64_t>(limit));
+    std::vector<EventRow> events;
+    while (query.Step()) {
+      events.push_back({query.Integer(0), FromSeconds(query.Integer(1)), query.Text(2),
+                        query.Text(3), query.Text(4)});
+    }
+    return events;
+  });
+}
+
+Result<EventSpan> SqliteNodeLog::EventsKept() {
+  return reader_->Use(kPatience, [&]() -> Result<EventSpan> {
+    sqlite::Query query(*reader_,
+                        "SELECT coalesce(min(sequence), 0), coalesce(max(sequence), 0) FROM event");
+    EventSpan span;
+    if (query.Step()) span = {query.Integer(0), query.Integer(1)};
+    return span;
+  });
+}
+
+Status SqliteNodeLog::Remember(const std::string& name, const std::string& value) {
+  return writer_->Use(kPatience, [&]() -> Status {
+    sqlite::Query(*writer_,
+                  "INSERT INTO memory VALUES (?1, ?2) "
+                  "ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+                  name, value)
+        .Run();
+    return Ok();
+  });
+}
+
+Result<std::optional<std::string>> SqliteNodeLog::Recall(const std::string& name) {
+  return reader_->Use(kPatience, [&]() -> Result<std::optional<std::string>> {
+    sqlite::Query query(*reader_, "SELECT value FROM memory WHERE name = ?1", name);
+    if (!query.Step()) return std::optional<std::string>();
+    return std::optional<std::string>(query.Text(0));
+  });
 }
 
 }  // namespace

@@ -1,7 +1,8 @@
-// What belongs to this node alone: the journal of operations, the audit log, idempotency results.
-// One SQLite file. A change begins with a journal row and ends, in one transaction,
-// with its audit record, its idempotency result and the removal of that row; so nothing is done
-// that is not audited, and a crash leaves the row to recover from.
+// What belongs to this node alone: the journal of operations, the audit log, idempotency results,
+// the newest events, and what its services remember. One SQLite file. A change begins with a
+// journal row and ends, in one transaction, with its audit record, its idempotency result and the
+// removal of that row; so nothing is done that is not audited, and a crash leaves the row to
+// recover from.
 #pragma once
 
 #include <memory>
@@ -54,6 +55,22 @@ struct IdempotentResult {
   std::string result;  // JSON of the answer
 };
 
+// Something that people and programs may want to hear of. Not evidence, as the audit log is: the
+// newest kKeptEvents stay, the others go.
+struct EventRow {
+  std::int64_t sequence = 0;  // from 1, without holes
+  WallTime time{};
+  std::string kind;     // a word of services/event_api.h
+  std::string text;     // one line for people
+  std::string details;  // JSON, an object
+};
+inline constexpr std::int64_t kKeptEvents = 10'000;
+
+// Sequences of the events that are there; 0 and 0 before the first one.
+struct EventSpan {
+  std::int64_t oldest = 0, newest = 0;
+};
+
 // Thread-safe. Errors: kUnavailable AUDIT_UNAVAILABLE, STORAGE_FULL, STATE_DAMAGED; kTimeout
 // STORE_BUSY; with a remedy. Durable when a call returns. Texts are escaped to one line before they
 // are stored. How a record is hashed: audit_chain.h.
@@ -82,6 +99,16 @@ class NodeLog {
   // Records with sequence > `after`, at most `limit`, in order.
   virtual Result<std::vector<AuditRecord>> Audit(std::int64_t after, std::size_t limit) = 0;
   virtual Result<AuditVerdict> VerifyAudit() = 0;
+
+  // Stores it as the newest one; its sequence, whatever `event` says.
+  virtual Result<std::int64_t> AddEvent(const EventRow& event) = 0;
+  // Events with sequence > `after`, at most `limit`, in order.
+  virtual Result<std::vector<EventRow>> Events(std::int64_t after, std::size_t limit) = 0;
+  virtual Result<EventSpan> EventsKept() = 0;
+
+  // What a service of this node remembers across restarts: a small text under a name of its own.
+  virtual Status Remember(const std::string& name, const std::string& value) = 0;
+  virtual Result<std::optional<std::string>> Recall(const std::string& name) = 0;
 };
 
 }  // namespace signet::keystore

@@ -23,13 +23,25 @@ struct SlistDelete {
 };
 
 struct Received {
+  CURL* curl = nullptr;
+  const std::function<bool(std::string_view)>* on_data = nullptr;  // null: into `body`
   std::string body;
-  bool too_large = false;
+  bool too_large = false, stopped = false;
 };
+
+bool IsOk(CURL* curl) {
+  long status = 0;
+  curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+  return status == 200;
+}
 
 std::size_t OnData(char* data, std::size_t size, std::size_t count, void* user) noexcept {
   auto& received = *static_cast<Received*>(user);
   const std::size_t bytes = size * count;
+  if (received.on_data != nullptr && IsOk(received.curl)) {
+    received.stopped = !(*received.on_data)(std::string_view(data, bytes));
+    return received.stopped ? 0 : bytes;
+  }
   if (bytes > kMaxResponse - received.body.size()) {
     received.too_large = true;
     return 0;
@@ -121,10 +133,18 @@ bool Configure(CURL* curl, const HttpTarget& target, const std::string& url, Dur
   return ok;
 }
 
-// `content_type` is null for GET.
-Result<HttpResponse> Perform(const HttpTarget& target, std::string_view path,
-                             const std::string_view* content_type, std::string_view body,
-                             Duration timeout) {
+// What is asked for. `content_type` is null for GET; `on_data` for an answer as a whole.
+struct Request {
+  std::string_view path;
+  const std::string_view* content_type = nullptr;
+  std::string_view body;
+  Duration timeout;  // of the whole, or of a stream's silence
+  const std::function<bool(std::string_view)>* on_data = nullptr;
+};
+
+Result<HttpResponse> Perform(const HttpTarget& target, const Request& request) {
+  const std::string_view* content_type = request.content_type;
+  const std::string_view body = request.body;
   static std::once_flag once;
   std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
   const std::unique_ptr<CURL, CurlDelete> curl(curl_easy_init());
@@ -132,15 +152,24 @@ Result<HttpResponse> Perform(const HttpTarget& target, std::string_view path,
 
   std::string url = target.url.empty() ? "http://localhost" : target.url;
   while (url.ends_with('/')) url.pop_back();
-  url += path;
+  url += request.path;
 
   Received received;
+  received.curl = curl.get();
+  received.on_data = request.on_data;
   std::array<char, CURL_ERROR_SIZE> text{};
   std::unique_ptr<curl_slist, SlistDelete> headers;
-  bool ok = Configure(curl.get(), target, url, timeout);
+  bool ok = Configure(curl.get(), target, url, request.timeout);
   const auto set = [&](auto option, auto value) {
     ok = ok && curl_easy_setopt(curl.get(), option, value) == CURLE_OK;
   };
+  if (request.on_data != nullptr) {
+    set(CURLOPT_TIMEOUT_MS, 0L);
+    set(CURLOPT_LOW_SPEED_LIMIT, 1L);
+    set(CURLOPT_LOW_SPEED_TIME,
+        static_cast<long>(
+            std::chrono::duration_cast<std::chrono::seconds>(request.timeout).count()));
+  }
   set(CURLOPT_ERRORBUFFER, text.data());
   set(CURLOPT_WRITEFUNCTION, &OnData);
   set(CURLOPT_WRITEDATA, static_cast<void*>(&received));
@@ -164,7 +193,7 @@ Result<HttpResponse> Perform(const HttpTarget& target, std::string_view path,
                      "Give an address like https://host:port, or a socket path below 108 bytes.");
   }
   const CURLcode code = curl_easy_perform(curl.get());
-  if (code != CURLE_OK) {
+  if (code != CURLE_OK && !received.stopped) {
     return Translate(target, code, text[0] != '\0' ? text.data() : curl_easy_strerror(code),
                      received.too_large);
   }
@@ -181,11 +210,17 @@ Result<HttpResponse> Perform(const HttpTarget& target, std::string_view path,
 Result<HttpResponse> HttpPost(const HttpTarget& target, std::string_view path,
                               std::string_view content_type, std::string_view body,
                               Duration timeout) {
-  return Perform(target, path, &content_type, body, timeout);
+  return Perform(target, {path, &content_type, body, timeout, nullptr});
 }
 
 Result<HttpResponse> HttpGet(const HttpTarget& target, std::string_view path, Duration timeout) {
-  return Perform(target, path, nullptr, {}, timeout);
+  return Perform(target, {path, nullptr, {}, timeout, nullptr});
+}
+
+Result<HttpResponse> HttpStream(const HttpTarget& target, std::string_view path,
+                                const std::function<bool(std::string_view)>& on_data,
+                                Duration silence) {
+  return Perform(target, {path, nullptr, {}, silence, &on_data});
 }
 
 }  // namespace signet

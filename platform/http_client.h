@@ -2,6 +2,7 @@
 // with TLS. Not linked into the daemon (target signet_http_client).
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -33,5 +34,11 @@ Result<HttpResponse> HttpPost(const HttpTarget& target, std::string_view path,
                               std::string_view content_type, std::string_view body,
                               Duration timeout);
 Result<HttpResponse> HttpGet(const HttpTarget& target, std::string_view path, Duration timeout);
+// The body of a 200 as it comes, in pieces, to `on_data`, until the server ends it or `on_data`
+// says false; that of another status is in the answer. Also ends, as kTimeout HTTP_TIMED_OUT, when
+// nothing came for `silence`. Errors as above.
+Result<HttpResponse> HttpStream(const HttpTarget& target, std::string_view path,
+                                const std::function<bool(std::string_view)>& on_data,
+                                Duration silence);
 
 }  // namespace signet

@@ -13,6 +13,10 @@
 #include "hsm/token_control.h"
 #include "platform/error.h"
 
+namespace signet::services {
+class Events;
+}
+
 namespace signet::rpc {
 
 // The certificate that the TLS listener presents: DER, leaf first, without the anchor; and its key
@@ -27,6 +31,7 @@ struct ApplianceView {
   std::function<bool()> ready;  // boot is done and the token operational; never blocks; any thread
   // Figures in Prometheus' text format; on the main loop.
   std::function<boost::asio::awaitable<std::string>()> metrics;
+  services::Events* events = nullptr;  // null: nobody is told of any
 };
 
 // A client certificate (SHA-256 fingerprint, hex) and the role it has on TLS.

@@ -78,6 +78,22 @@ asio::awaitable<RpcReply> Endpoint::Metrics(std::function<asio::awaitable<std::s
   co_return reply;
 }
 
+std::shared_ptr<EventStream> Endpoint::OpenStream(RequestContext context,
+                                                  std::optional<std::int64_t> after,
+                                                  Duration heartbeat) {
+  std::shared_ptr<void> place = events_ == nullptr ? nullptr : streams_.Take("", true);
+  if (place == nullptr) return nullptr;
+  return std::make_shared<EventStream>(*events_, std::move(context), after, heartbeat,
+                                       std::move(place));
+}
+
+asio::awaitable<RpcReply> Endpoint::Next(std::shared_ptr<EventStream> stream) {
+  RpcReply reply;
+  reply.status = 200;
+  reply.buffer = co_await stream->Next();
+  co_return reply;
+}
+
 asio::awaitable<void> Endpoint::One(const RequestContext& context, json::value& item,
                                     std::string& out) {
   CallEnvelope call;

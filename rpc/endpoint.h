@@ -6,7 +6,9 @@
 #include <string>
 
 #include "platform/secret.h"
+#include "rpc/event_stream.h"
 #include "rpc/gate.h"
+#include "rpc/session_registry.h"
 
 namespace signet::rpc {
 
@@ -18,16 +20,23 @@ struct RpcReply {
   std::string buffer;  // kHeadroom bytes, then the body
 };
 
-// Runs on the main loop.
+// Runs on the main loop, but for OpenStream.
 class Endpoint {
  public:
-  explicit Endpoint(Gate& gate) : gate_(gate) {}
+  // `events` may be null: no streams.
+  explicit Endpoint(Gate& gate, services::Events* events = nullptr)
+      : gate_(gate), events_(events) {}
 
   // Answers the body of one request. Never throws for what the body holds.
   boost::asio::awaitable<RpcReply> Answer(RequestContext context, WipedString body);
   // The body of GET /metrics.
   boost::asio::awaitable<RpcReply> Metrics(
       std::function<boost::asio::awaitable<std::string>()> metrics);
+  // A stream of GET /events; null when there is no place for one more. Any thread.
+  std::shared_ptr<EventStream> OpenStream(RequestContext context, std::optional<std::int64_t> after,
+                                          Duration heartbeat);
+  // What goes out next, without headroom; empty at its end.
+  boost::asio::awaitable<RpcReply> Next(std::shared_ptr<EventStream> stream);
   // Audits that a peer was turned away before its request was read.
   boost::asio::awaitable<void> NoteTurnedAway(RequestContext context, Error error);
 
@@ -40,6 +49,8 @@ class Endpoint {
                                      std::string& out);
 
   Gate& gate_;
+  services::Events* const events_;
+  ConnectionCaps streams_{kMaxEventStreams, kMaxEventStreams, 0};
 };
 
 }  // namespace signet::rpc

@@ -20,6 +20,7 @@ struct HttpOptions {
   Duration linger = std::chrono::seconds(2);
   Duration sweep = std::chrono::milliseconds(250);  // deadlines are this coarse
   Duration request = std::chrono::seconds(60);      // how long a caller waits for a method
+  Duration heartbeat = std::chrono::seconds(15);    // of a stream of events
   bool access_log = false;                          // a debug line for each request
 };
 

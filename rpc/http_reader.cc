@@ -78,6 +78,10 @@ class RequestParser final : public http::basic_parser<true> {
           if (seen_key_ || value.empty()) ec = http::error::bad_field;
           seen_key_ = true;
           request_.idempotency_key.assign(value.data(), value.size());
+        } else if (text.size() == 13 && beast::iequals(text, "Last-Event-ID")) {
+          if (request_.has_last_event_id) ec = http::error::bad_field;
+          request_.has_last_event_id = true;
+          request_.last_event_id.assign(value.data(), value.size());
         }
     }
   }
@@ -147,9 +151,11 @@ void HttpReader::Next() {
   request_.content_type.clear();
   request_.origin.clear();
   request_.idempotency_key.clear();
+  request_.last_event_id.clear();
   request_.version = 11;
   request_.announced = 0;
-  request_.has_host = request_.has_body = request_.expects_continue = false;
+  request_.has_host = request_.has_last_event_id = request_.has_body = request_.expects_continue =
+      false;
   request_.keep_alive = true;
   if (!request_.body.empty() || request_.body.capacity() > 65536) request_.body = WipedString();
   parser_->beast.emplace(request_, limits_);

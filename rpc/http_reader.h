@@ -22,7 +22,8 @@ struct HttpRequest {
   enum class Method : std::uint8_t { kGet, kPost, kOther } method = Method::kOther;
   std::string target, host, content_type, origin, idempotency_key;
   int version = 11;
-  bool has_host = false;
+  std::string last_event_id;  // of a reader that comes back
+  bool has_host = false, has_last_event_id = false;
   bool has_body = false;        // one is announced
   std::uint64_t announced = 0;  // its Content-Length; 0 where there is none
   bool expects_continue = false;

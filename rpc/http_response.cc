@@ -44,6 +44,7 @@ std::string_view StatusLine(int status) {
 
 constexpr std::string_view kJson = "Content-Type: application/json\r\n";
 constexpr std::string_view kPlain = "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n";
+constexpr std::string_view kStream = "Content-Type: text/event-stream\r\n";
 constexpr std::string_view kSecurity =
     "Cache-Control: no-store\r\n"
     "X-Content-Type-Options: nosniff\r\n"
@@ -63,7 +64,7 @@ std::size_t PrependHead(const ResponseHead& head, std::string& buffer) {
   char text[kHeadroom];
   Writer out{text};
   out.Put(StatusLine(head.status));
-  out.Put(head.plain ? kPlain : kJson);
+  out.Put(head.stream ? kStream : head.plain ? kPlain : kJson);
   out.Put(kSecurity);
   out.Put("Date: ");
   out.Put(head.date.substr(0, 40));
@@ -78,7 +79,7 @@ std::size_t PrependHead(const ResponseHead& head, std::string& buffer) {
   } else if (head.keep_alive_said) {
     out.Put("\r\nConnection: keep-alive");
   }
-  if (head.status != 204) {
+  if (head.status != 204 && !head.stream) {
     out.Put("\r\nContent-Length: ");
     out.at = std::to_chars(out.at, out.at + 20, buffer.size() - kHeadroom).ptr;
   }

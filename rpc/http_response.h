@@ -11,7 +11,8 @@ struct ResponseHead {
   int status = 200;
   std::string_view allow;  // for 405
   std::string_view date, request_id;
-  bool plain = false;  // text for Prometheus, not JSON
+  bool plain = false;   // text for Prometheus, not JSON
+  bool stream = false;  // server-sent events, which end with the connection
   bool close = false;
   bool keep_alive_said = false;  // to an HTTP/1.0 client that asked for it
 };

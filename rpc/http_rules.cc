@@ -1,5 +1,7 @@
 #include "rpc/http_rules.h"
 
+#include <charconv>
+
 #include "platform/encoding.h"
 #include "platform/logging.h"
 #include "rpc/http_response.h"
@@ -10,7 +12,9 @@ namespace signet::rpc {
 
 namespace {
 
-constexpr char kSpeakRpc[] = "Send JSON-RPC 2.0 with POST /rpc, or GET /health/state or /metrics.";
+constexpr char kSpeakRpc[] =
+    "Send JSON-RPC 2.0 with POST /rpc, or GET /health/state, /metrics or /events.";
+constexpr std::string_view kEvents = "/events";
 
 Refusal Refuse(int status, Kind kind, std::string word, std::string detail, std::string remedy) {
   Refusal refusal;
@@ -89,18 +93,75 @@ std::optional<Refusal> CheckRole(const Peer& peer) {
                            : "Use a client certificate that the appliance's configuration lists.");
 }
 
+std::string DescribeException(const std::exception_ptr& failure) {
+  try {
+    std::rethrow_exception(failure);
+  } catch (const std::exception& e) {
+    return e.what();
+  } catch (...) {
+    return "an exception of an unknown type";
+  }
+}
+
+std::optional<Refusal> CheckGet(const HttpRequest& request) {
+  if (request.method != HttpRequest::Method::kGet) return WrongMethod("GET");
+  if (!request.has_body) return std::nullopt;
+  return Refuse(400, Kind::kUsage, "BODY_REFUSED", "a GET request has no body here", kSpeakRpc);
+}
+
+std::optional<Refusal> CheckEvents(const HttpRequest& request, const Peer& peer) {
+  if (auto refusal = CheckGet(request)) return refusal;
+  if (auto refusal = CheckRole(peer)) return refusal;
+  if (!Allows(Access::kRead, peer.role)) {
+    return Refuse(403, Kind::kDenied, "ACCESS_DENIED", peer.actor + " may not see events",
+                  "Use a role of auditor, operator or administrator.");
+  }
+  auto cursor = EventCursor(request);
+  if (cursor) return std::nullopt;
+  Refusal refusal;
+  refusal.error = std::move(cursor).error();
+  return refusal;
+}
+
 }  // namespace
+
+bool IsEventStream(std::string_view target) {
+  return target.substr(0, target.find('?')) == kEvents;
+}
+
+Result<std::optional<std::int64_t>> EventCursor(const HttpRequest& request) {
+  std::string_view text = request.last_event_id;
+  if (!request.has_last_event_id) {
+    constexpr std::string_view kAfter = "?after=";
+    text = std::string_view(request.target).substr(kEvents.size());
+    if (text.empty()) return std::optional<std::int64_t>();
+    text = text.starts_with(kAfter) ? text.substr(kAfter.size()) : std::string_view();
+  }
+  std::int64_t cursor = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), cursor);
+  const bool digits = !text.empty() && text.front() != '-';
+  if (digits && problem == std::errc() && end == text.data() + text.size()) {
+    return std::optional<std::int64_t>(cursor);
+  }
+  return MakeError(Kind::kUsage, "CURSOR_INVALID", "this is not the id of an event",
+                   "Send the last id that you saw as Last-Event-ID or as /events?after=N, or "
+                   "neither.");
+}
+
+Refusal NoRoomForStream() {
+  return Refuse(503, Kind::kExhausted, "STREAMS_EXHAUSTED",
+                "as many streams of events are open as there may be",
+                "Close one, or ask 'event.list' from time to time.");
+}
 
 std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& requester) {
   if (auto refusal = CheckHost(request, requester)) return refusal;
   const std::string_view target = request.target;
   const bool is_health =
       target == "/health/ready" || target == "/health/alive" || target == "/health/state";
+  if (IsEventStream(target)) return CheckEvents(request, *requester.peer);
   if (is_health || target == "/metrics") {
-    if (request.method != HttpRequest::Method::kGet) return WrongMethod("GET");
-    if (request.has_body) {
-      return Refuse(400, Kind::kUsage, "BODY_REFUSED", "a GET request has no body here", kSpeakRpc);
-    }
+    if (auto refusal = CheckGet(request)) return refusal;
     if (is_health || Allows(Access::kMeasure, requester.peer->role)) return std::nullopt;
     return Refuse(403, Kind::kDenied, "ACCESS_DENIED",
                   requester.peer->actor + " may not see figures",
@@ -123,6 +184,18 @@ std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& re
                   "Use, for example, a UUID.");
   }
   return std::nullopt;
+}
+
+services::RequestContext ContextOf(const Peer& peer, std::string_view request_id) {
+  services::RequestContext context;
+  context.actor = peer.actor;
+  context.role = peer.role;
+  context.purposes = peer.purposes;
+  context.origin = peer.origin;
+  context.local = peer.local;
+  context.uid = peer.uid;
+  context.request_id = request_id;
+  return context;
 }
 
 bool MaySendLargeBody(const Peer& peer) { return Allows(Access::kOperate, peer.role); }
@@ -149,6 +222,14 @@ Refusal RefusalOf(HttpReader::Step step) {
       return Refuse(400, Kind::kUsage, "HTTP_INVALID",
                     "this is no HTTP/1.1 request, or its framing is ambiguous", kSpeakRpc);
   }
+}
+
+Refusal RefusalOf(const std::exception_ptr& failure, std::string_view request_id) {
+  Refusal refusal;
+  refusal.status = 500;
+  refusal.error = InternalError(DescribeException(failure));
+  Log(LogLevel::kError, "request " + std::string(request_id) + ": " + refusal.error.detail);
+  return refusal;
 }
 
 void WriteRefusal(const Refusal& refusal, std::string_view request_id, std::string& out) {
@@ -179,16 +260,6 @@ void LogAccess(const Peer& peer, const HttpRequest& request, int status,
   std::string line = peer.actor + " " + peer.origin + " " + EscapeLine(request.target, 128) + " " +
                      std::to_string(status) + " ";
   Log(LogLevel::kDebug, line.append(request_id));
-}
-
-std::string DescribeException(const std::exception_ptr& failure) {
-  try {
-    std::rethrow_exception(failure);
-  } catch (const std::exception& e) {
-    return e.what();
-  } catch (...) {
-    return "an exception of an unknown type";
-  }
 }
 
 }  // namespace signet::rpc

@@ -30,12 +30,24 @@ struct Requester {
 // 404, 405, 415, 421, 403 (no role, strange origin), 400. Nothing of the body has been read yet.
 std::optional<Refusal> CheckHead(const HttpRequest& request, const Requester& requester);
 
+// GET /events, with or without `?after=N`.
+bool IsEventStream(std::string_view target);
+// Where a stream of events begins: the field Last-Event-ID, else `?after=N`, else nothing: now.
+// kUsage CURSOR_INVALID.
+Result<std::optional<std::int64_t>> EventCursor(const HttpRequest& request);
+Refusal NoRoomForStream();  // 503
+
+services::RequestContext ContextOf(const Peer& peer, std::string_view request_id);
+
 // Whether `peer` may send a body that is larger than usual: who may not store anything may not.
 bool MaySendLargeBody(const Peer& peer);
 Refusal NoRoomForBody();  // 503: another one is being worked on
 
 // For a step of the reader that is an end: 400, 413, 414, 431.
 Refusal RefusalOf(HttpReader::Step step);
+
+// For a defect: 500. Logged.
+Refusal RefusalOf(const std::exception_ptr& failure, std::string_view request_id);
 
 // Appends a JSON-RPC error with id null.
 void WriteRefusal(const Refusal& refusal, std::string_view request_id, std::string& out);
@@ -48,6 +60,5 @@ HealthAnswer HealthOf(std::string_view target, const ApplianceView& view);
 
 void LogAccess(const Peer& peer, const HttpRequest& request, int status,
                std::string_view request_id);
-std::string DescribeException(const std::exception_ptr& failure);
 
 }  // namespace signet::rpc

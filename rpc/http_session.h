@@ -20,23 +20,11 @@
 #include "platform/logging.h"
 #include "rpc/authentication.h"
 #include "rpc/endpoint.h"
-#include "rpc/host_filter.h"
-#include "rpc/http_options.h"
 #include "rpc/http_response.h"
 #include "rpc/http_rules.h"
-#include "rpc/session_registry.h"
+#include "rpc/session_context.h"
 
 namespace signet::rpc {
-
-// What the sessions of one listener share.
-struct SessionContext {
-  Endpoint& endpoint;
-  const ApplianceView& view;
-  boost::asio::io_context::executor_type main;  // where calls run
-  HttpOptions options;
-  HostFilter hosts;
-  std::shared_ptr<SessionRegistry> registry;
-};
 
 template <class Transport>
 class HttpSession final : public Session,
@@ -71,7 +59,8 @@ class HttpSession final : public Session,
   }
   void Drain() override {
     close_after_ = true;
-    if (phase_ == Phase::kIdle || phase_ == Phase::kHandshake || phase_ == Phase::kHeader) Abort();
+    const bool waits = phase_ == Phase::kIdle || phase_ == Phase::kHandshake;
+    if (waits || phase_ == Phase::kHeader || stream_) Abort();
   }
   void Abort() override { Close(); }
   bool in_handshake() const override { return phase_ == Phase::kHandshake; }
@@ -87,6 +76,7 @@ class HttpSession final : public Session,
     kWriting,
     kClosing
   };
+  static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
   static constexpr std::size_t kSmallBuffer = 4096;
   static constexpr std::size_t kLargeBuffer = 65536;
   static constexpr std::size_t kMaxDrained = 8u << 20;
@@ -161,10 +151,8 @@ class HttpSession final : public Session,
   bool OnHeader() {
     const HttpRequest& request = reader_.request();
     request_id_ = NextRequestId();
-    Requester requester;
-    requester.peer = &peer_;
-    requester.own_address = own_address_;
-    requester.hosts = Transport::kSecure ? &context_->hosts : nullptr;
+    const Requester requester{&peer_, own_address_,
+                              Transport::kSecure ? &context_->hosts : nullptr};
     if (std::optional<Refusal> refusal = CheckHead(request, requester)) {
       if (refusal->status == 403 && peer_.actor != "anonymous") NoteTurnedAway(refusal->error);
       Refuse(std::move(*refusal));
@@ -173,7 +161,6 @@ class HttpSession final : public Session,
     if (!request.has_body) return true;
     if (!AdmitBody(request.announced)) return false;
     if (!request.expects_continue || begin_ != end_) return true;
-    constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
     transport_.Write(kContinue.data(), kContinue.size(),
                      [self = this->shared_from_this()](const ErrorCode& ec, std::size_t) {
                        if (ec) return self->Close();
@@ -204,10 +191,16 @@ class HttpSession final : public Session,
   }
 
   bool OnRequest() {
-    if (reader_.request().target == "/metrics") return AnswerMetrics();
+    if (IsEventStream(reader_.request().target)) return BeginStream();
+    if (reader_.request().target == "/metrics") {
+      plain_ = true;
+      phase_ = Phase::kHandling;
+      Spawn(context_->endpoint.Metrics(context_->view.metrics));
+      return false;
+    }
     if (reader_.request().method == HttpRequest::Method::kGet) return AnswerHealth();
     phase_ = Phase::kHandling;
-    RequestContext context = ContextOfPeer();
+    RequestContext context = ContextOf(peer_, request_id_);
     context.idempotency_key = reader_.request().idempotency_key;
     context.limit = context_->options.request;
     WipedString body = std::move(reader_.request().body);
@@ -215,11 +208,32 @@ class HttpSession final : public Session,
     return false;
   }
 
-  bool AnswerMetrics() {
-    phase_ = Phase::kHandling;
-    plain_ = true;
-    Spawn(context_->endpoint.Metrics(context_->view.metrics));
+  // Events until one side ends the connection; a piece is asked for when the last one went out.
+  bool BeginStream() {
+    stream_ = context_->endpoint.OpenStream(ContextOf(peer_, request_id_),
+                                            EventCursor(reader_.request()).value(),
+                                            context_->options.heartbeat);
+    if (!stream_) {
+      Refuse(NoRoomForStream());
+      return false;
+    }
+    close_after_ = true;
+    out_.resize(kHeadroom);
+    out_.append("retry: 2000\n\n");
+    Send(200, {});
+    WatchPeer();
     return false;
+  }
+
+  // While it streams: his end is seen at once, and what he says is not heard.
+  void WatchPeer() {
+    if (closed_) return;
+    transport_.Read(buffer_.data(), buffer_.size(),
+                    [self = this->shared_from_this()](const ErrorCode& ec, std::size_t count) {
+                      self->discarded_ += count;
+                      if (ec || self->discarded_ > kLargeBuffer) return self->Close();
+                      self->WatchPeer();
+                    });
   }
 
   void Spawn(boost::asio::awaitable<RpcReply> work) {
@@ -235,23 +249,17 @@ class HttpSession final : public Session,
 
   void OnReply(const std::exception_ptr& failure, RpcReply reply) {
     if (closed_) return;
-    if (failure) {
-      Refusal refusal;
-      refusal.status = 500;
-      refusal.error = InternalError(DescribeException(failure));
-      Log(LogLevel::kError, "request " + request_id_ + ": " + refusal.error.detail);
-      Refuse(std::move(refusal));
-      return;
-    }
+    if (stream_ && (failure || reply.buffer.empty())) return Close();
+    if (failure) return Refuse(RefusalOf(failure, request_id_));
     out_ = std::move(reply.buffer);
-    if (Send(reply.status, {})) Pump();
+    if (stream_ ? WriteFrom(0) : Send(reply.status, {})) Pump();
   }
 
   bool AnswerHealth() {
-    const HealthAnswer answer = HealthOf(reader_.request().target, context_->view);
+    const auto [status, body] = HealthOf(reader_.request().target, context_->view);
     out_.resize(kHeadroom);
-    out_.append(answer.body);
-    return Send(answer.status, {});
+    out_.append(body);
+    return Send(status, {});
   }
 
   void Refuse(Refusal refusal) {
@@ -273,10 +281,15 @@ class HttpSession final : public Session,
     head.date = registry_->date();
     head.request_id = request_id_;
     head.plain = std::exchange(plain_, false) && status == 200;
+    head.stream = stream_ != nullptr;
     head.close = close_after_;
     head.keep_alive_said = request.version < 11;
     const std::size_t at = PrependHead(head, out_);
     if (context_->options.access_log) LogAccess(peer_, request, status, request_id_);
+    return WriteFrom(at);
+  }
+
+  bool WriteFrom(std::size_t at) {
     Enter(Phase::kWriting, context_->options.write);
     const std::size_t size = out_.size() - at;
     const std::size_t gone = transport_.TryWrite(out_.data() + at, size);
@@ -291,6 +304,11 @@ class HttpSession final : public Session,
 
   bool OnSent() {
     if (out_.capacity() > kLargeBuffer) out_ = std::string();
+    if (stream_) {
+      phase_ = Phase::kHandling;
+      Spawn(context_->endpoint.Next(stream_));
+      return false;
+    }
     large_body_.reset();
     if (close_after_) {
       Leave();
@@ -340,20 +358,8 @@ class HttpSession final : public Session,
                        });
   }
 
-  RequestContext ContextOfPeer() const {
-    RequestContext context;
-    context.actor = peer_.actor;
-    context.role = peer_.role;
-    context.purposes = peer_.purposes;
-    context.origin = peer_.origin;
-    context.local = peer_.local;
-    context.uid = peer_.uid;
-    context.request_id = request_id_;
-    return context;
-  }
-
   void NoteTurnedAway(const Error& error) {
-    RequestContext context = ContextOfPeer();
+    RequestContext context = ContextOf(peer_, request_id_);
     Error noted = error;
     boost::asio::co_spawn(context_->main,
                           context_->endpoint.NoteTurnedAway(std::move(context), std::move(noted)),
@@ -363,6 +369,7 @@ class HttpSession final : public Session,
   void Close() {
     if (closed_) return;
     closed_ = true;
+    if (stream_) stream_->End();
     transport_.Close();
   }
 
@@ -372,6 +379,7 @@ class HttpSession final : public Session,
   std::shared_ptr<const SessionContext> context_;
   std::shared_ptr<SessionRegistry> registry_;
   std::shared_ptr<void> slot_, large_body_;
+  std::shared_ptr<EventStream> stream_;  // once it was asked for
   HttpReader reader_;
   Buffer buffer_;
   std::size_t begin_ = 0, end_ = 0, high_ = 0;  // unread bytes; how far the buffer was ever filled

@@ -18,7 +18,7 @@ Server::Server(ServerOptions options, MethodTable methods, services::ChangeRunne
       methods_(std::move(methods)),
       view_(std::move(view)),
       gate_(methods_, changes, view_),
-      endpoint_(gate_) {
+      endpoint_(gate_, view_.events) {
   AddDiscovery(methods_);
 }
 

@@ -26,7 +26,7 @@ class Session {
   virtual bool in_handshake() const = 0;
 };
 
-// Counts connections by peer. One thread; slots may die on any thread of the listener's end.
+// Counts connections by peer. Thread-safe; slots may die on any thread.
 class ConnectionCaps {
  public:
   ConnectionCaps(std::size_t total, std::size_t per_peer, std::size_t reserve);

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "platform/logging.h"
+#include "services/keys.h"
 
 namespace signet::services {
 
@@ -80,6 +81,7 @@ boost::asio::awaitable<void> Caretaker::Run() {
     if (!std::exchange(state_checked, true)) co_await CheckState();
     // In short naps, so that Stop is heard soon.
     for (Duration slept{}; slept < kProbeInterval && !stopping_; slept += kPollInterval) {
+      TellTokenState();
       timer.expires_after(kPollInterval);
       boost::system::error_code ignored;
       co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
@@ -118,6 +120,21 @@ boost::asio::awaitable<void> Caretaker::CheckState() {
   for (const Finding& warning : warnings) Log(LogLevel::kWarning, warning.id + ": " + warning.text);
   std::lock_guard lock(mutex_);
   state_warnings_ = std::move(warnings);
+}
+
+// The first one of a process too: who was away while it restarted knows the state then.
+void Caretaker::TellTokenState() {
+  const hsm::TokenInfo info = parts_.token.Info();
+  if (told_ == info.state) return;
+  const std::string name(TokenStateName(info.state));
+  json::object details;
+  details["state"] = name;
+  if (told_) details["before"] = std::string(TokenStateName(*told_));
+  details["reason"] = info.reason;
+  told_ = info.state;
+  std::string text = "the token is " + name;
+  if (!info.reason.empty()) text += ": " + info.reason;
+  parts_.events.Tell("token", std::move(text), std::move(details));
 }
 
 boost::asio::awaitable<void> Caretaker::PublishAgain() {
@@ -188,6 +205,8 @@ boost::asio::awaitable<Status> Caretaker::RecoverOne(keystore::JournalEntry entr
   };
   SIGNET_CO_TRY(co_await RunOn(parts_.store_lane, std::move(finish), kWorkLimit));
   parts_.committer.Forget(entry.id);
+  TellEnd(parts_.events, {entry.id, entry.origin.method, entry.origin.actor,
+                          recovered.committed ? "recovered" : "undone", recovered.detail});
   Log(LogLevel::kInfo, "operation " + entry.id + " (" + entry.origin.method +
                            ") of before a crash was " +
                            (recovered.committed ? "finished" : "undone"));

@@ -5,6 +5,7 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -18,6 +19,7 @@
 #include "platform/lanes.h"
 #include "services/api.h"
 #include "services/changes.h"
+#include "services/events.h"
 #include "services/publisher.h"
 
 namespace signet::services {
@@ -36,6 +38,7 @@ class Caretaker {
     keystore::NodeLog& log;
     Changes& changes;
     Publisher& publisher;
+    Events& events;
     hsm::TokenControl& token;
     Lane& change_lane;  // of token changes
     Lane& store_lane;
@@ -46,9 +49,9 @@ class Caretaker {
   Caretaker(Parts parts, std::set<std::string> leftovers)
       : parts_(parts), leftovers_(std::move(leftovers)) {}
 
-  // Goes on until Stop: whenever the token is operational, recovers and makes what is missing;
-  // looks at the token every two seconds, and once a minute at what is published: what failed is
-  // tried again, what is old is removed.
+  // Goes on until Stop, and tells each change of the token's state: whenever the token is
+  // operational, recovers and makes what is missing; looks at the token every two seconds, and once
+  // a minute at what is published: what failed is tried again, what is old is removed.
   boost::asio::awaitable<void> Run();
   void Stop();
 
@@ -65,6 +68,7 @@ class Caretaker {
  private:
   boost::asio::awaitable<void> CheckState();
   boost::asio::awaitable<void> Probe();
+  void TellTokenState();
   boost::asio::awaitable<void> RecoverLeftovers();
   void DropEnded(const std::vector<keystore::JournalEntry>& entries);
   boost::asio::awaitable<Status> RecoverOne(keystore::JournalEntry entry);
@@ -75,7 +79,8 @@ class Caretaker {
   std::vector<const keystore::Purpose*> Wanted() const;
 
   Parts parts_;
-  bool stopping_ = false;            // on the executor
+  bool stopping_ = false;  // on the executor, as is what follows
+  std::optional<hsm::TokenState> told_;
   std::set<std::string> leftovers_;  // on the executor
   mutable std::mutex mutex_;         // guards what follows
   bool settled_ = false;

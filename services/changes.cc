@@ -8,6 +8,7 @@
 #include "platform/encoding.h"
 #include "platform/failpoint.h"
 #include "platform/logging.h"
+#include "services/events.h"
 
 namespace signet::services {
 
@@ -38,6 +39,7 @@ struct Changes::Impl {
   Lane& lane;
   Clock& clock;
   std::function<void(const std::string&)> forget;
+  std::function<void(const EndedChange&)> ended;
   std::mutex mutex;
   std::set<std::pair<std::string, std::string>> running;  // (actor, idempotency key)
   std::map<std::string, SteadyTime> noted;                // by actor and outcome
@@ -98,8 +100,10 @@ Result<Begun> Begin(keystore::NodeLog& log, const keystore::ChangeOrigin& origin
 }  // namespace
 
 Changes::Changes(keystore::NodeLog& log, Lane& store_lane, Clock& clock,
-                 std::function<void(const std::string& operation)> forget)
-    : impl_(new Impl{log, store_lane, clock, std::move(forget), {}, {}, {}, {}}) {}
+                 std::function<void(const std::string& operation)> forget,
+                 std::function<void(const EndedChange& change)> ended)
+    : impl_(new Impl{log, store_lane, clock, std::move(forget), std::move(ended), {}, {}, {}, {}}) {
+}
 
 Changes::~Changes() = default;
 
@@ -155,6 +159,7 @@ boost::asio::awaitable<Result<json::value>> Changes::Run(RequestContext context,
     co_return error;
   }
   impl.forget(entry.id);
+  if (impl.ended) impl.ended({entry.id, origin.method, origin.actor, outcome, detail});
   co_return result;
 }
 
@@ -191,6 +196,17 @@ boost::asio::awaitable<void> Changes::NoteRefused(RequestContext context, std::s
   Status noted = co_await RunOn(impl.lane, std::move(note), kLogLimit);
   if (!noted)
     Log(LogLevel::kError, "a refused request could not be audited: " + noted.error().ToString());
+}
+
+void TellEnd(Events& events, const EndedChange& change) {
+  json::object details;
+  details["operation"] = change.operation;
+  details["method"] = change.method;
+  details["actor"] = change.actor;
+  details["outcome"] = change.outcome;
+  details["detail"] = change.detail;
+  events.Tell("operation", change.method + " by " + change.actor + ": " + change.outcome,
+              std::move(details));
 }
 
 }  // namespace signet::services

@@ -17,11 +17,20 @@ class NodeLog;
 
 namespace signet::services {
 
+// A change that came to its end, as the audit log has it.
+struct EndedChange {
+  std::string operation, method, actor;
+  std::string outcome;  // "done" | "failed:<WORD>" | "undone" | "recovered"
+  std::string detail;
+};
+
 class Changes final : public ChangeRunner {
  public:
-  // `forget` hears of each operation whose journal row is gone (keystore::Committer::Forget).
+  // `forget` hears of each operation whose journal row is gone (keystore::Committer::Forget),
+  // `ended` of how it ended; empty: nobody does.
   Changes(keystore::NodeLog& log, Lane& store_lane, Clock& clock,
-          std::function<void(const std::string& operation)> forget);
+          std::function<void(const std::string& operation)> forget,
+          std::function<void(const EndedChange& change)> ended = {});
   ~Changes() override;
 
   boost::asio::awaitable<Result<json::value>> Run(RequestContext context, std::string method,
@@ -39,5 +48,9 @@ class Changes final : public ChangeRunner {
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };
+
+class Events;
+// As an event of kind "operation".
+void TellEnd(Events& events, const EndedChange& change);
 
 }  // namespace signet::services

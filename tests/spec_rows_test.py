@@ -11,9 +11,9 @@ import re
 import sys
 import unittest
 
-ROWS = ["C1", "C2", "C3", "C4", "C5", "C5a", "C6", "C8", "C9", "C10", "K1", "K2", "X1", "X2", "X3"]
+ROWS = ["C1", "C2", "C3", "C4", "C5", "C5a", "C6", "C8", "C9", "C10", "K1", "K2", "M2", "X1", "X2", "X3"]
 # Of the list of bad input: uploads (40, revocation, has no test), trust stores, CSRs, the import tool.
-ABUSE = [*range(1, 40), *range(41, 52), *range(53, 70), *range(102, 107)]
+ABUSE = [*range(1, 40), *range(41, 52), *range(53, 70), 99, *range(102, 107)]
 
 COMMENT = re.compile(r"^\s*(?://|#)\s?(.*)$")
 SPEC_CITATION = re.compile(r"\bSPEC ([A-Z]\d+[a-z]?(?:(?:, | and )[A-Z]\d+[a-z]?)*)")

@@ -19,6 +19,8 @@
 #include "services/audit.h"
 #include "services/caretaker.h"
 #include "services/certificates.h"
+#include "services/events.h"
+#include "services/expiry_monitor.h"
 #include "services/import.h"
 #include "services/key_view.h"
 #include "services/keys.h"
@@ -59,6 +61,8 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::Identities> identities;
   std::unique_ptr<keystore::Trust> trust;
   std::unique_ptr<services::Publisher> publisher;
+  std::unique_ptr<services::Events> events;
+  std::unique_ptr<services::ExpiryMonitor> monitor;
   std::unique_ptr<services::Changes> changes;
   std::unique_ptr<services::Caretaker> caretaker;
   std::unique_ptr<services::Certificates> certificates;
@@ -180,13 +184,17 @@ void Appliance::Parts::StartPublishing() {
 }
 
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
+  events = std::make_unique<services::Events>(*log, store_lane, *clock);
+  monitor = std::make_unique<services::ExpiryMonitor>(
+      services::ExpiryMonitor::Parts{config.names, *log, *state, *events, *clock, store_lane});
   changes = std::make_unique<services::Changes>(
       *log, store_lane, *clock,
-      [this](const std::string& operation) { committer->Forget(operation); });
+      [this](const std::string& operation) { committer->Forget(operation); },
+      [this](const services::EndedChange& change) { services::TellEnd(*events, change); });
   caretaker = std::make_unique<services::Caretaker>(
       services::Caretaker::Parts{catalogue, config.names, *clock, *state, *identities, *trust,
-                                 *committer, *log, *changes, *publisher, *token, change_lane,
-                                 store_lane, trust_lane, probe_lane},
+                                 *committer, *log, *changes, *publisher, *events, *token,
+                                 change_lane, store_lane, trust_lane, probe_lane},
       std::move(leftovers));
   certificates = std::make_unique<services::Certificates>(
       catalogue, config.names, *state, *identities, change_lane, config.keyd.agent.token.uri);
@@ -221,8 +229,10 @@ Status Appliance::Parts::OpenServer() {
     return caretaker->Ready() && token->State() == hsm::TokenState::kOperational;
   };
   view.metrics = [this] { return Metrics(); };
-  rpc::Services services{*certificates, *trust_stores, *keys,    *audit,
-                         *settings,     *import,       *servers, [this] { return Describe(); }};
+  view.events = events.get();
+  rpc::Services services{*certificates, *trust_stores, *keys,
+                         *audit,        *settings,     *import,
+                         *servers,      *events,       [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
@@ -293,8 +303,8 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.url = server->url();
   answer.recovered = report.recovered;
   answer.warnings = report.warnings;
-  const std::vector<Finding> unpublished = publisher->Warnings();
-  answer.warnings.insert(answer.warnings.end(), unpublished.begin(), unpublished.end());
+  for (const Findings& more : {publisher->Warnings(), monitor->Look().warnings})
+    answer.warnings.insert(answer.warnings.end(), more.begin(), more.end());
   return answer;
 }
 
@@ -306,6 +316,7 @@ asio::awaitable<std::string> Appliance::Parts::Metrics() {
 
 asio::awaitable<void> Appliance::Parts::StopAll() {
   caretaker->Stop();
+  monitor->Stop();
   co_await server->Stop();
 }
 
@@ -345,6 +356,7 @@ bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
   if (parts.token->Info().state == hsm::TokenState::kOperational) parts.RefreshTls();
   parts.server->Start();
   asio::co_spawn(parts.loop, parts.caretaker->Run(), asio::detached);
+  parts.monitor->Start();
   ready({parts.config.socket, parts.config.keyd.agent.socket, parts.server->url()});
   parts.loop.run();
   const bool stopped = parts.StopLanes();

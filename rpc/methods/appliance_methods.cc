@@ -1,6 +1,7 @@
 #include "rpc/methods/methods.h"
 #include "rpc/openrpc.h"
 #include "services/audit.h"
+#include "services/events.h"
 
 namespace signet::rpc {
 
@@ -22,6 +23,11 @@ void AddApplianceMethods(MethodTable& table, const Services& services) {
        Access::kRead},
       [&audit = services.audit](Call call, api::Empty) {
         return audit.Verify(std::move(call.context));
+      }));
+  table.Add(MakeMethod<api::EventListRequest, api::EventPage>(
+      {"event.list", "What happened, oldest first; GET /events streams it.", Access::kRead},
+      [&events = services.events](Call call, api::EventListRequest request) {
+        return events.List(std::move(call.context), std::move(request));
       }));
 }
 

@@ -9,6 +9,7 @@
 namespace signet::services {
 class Audit;
 class Certificates;
+class Events;
 class Import;
 class Keys;
 class ServerSetup;
@@ -26,6 +27,7 @@ struct Services {
   services::Settings& settings;
   services::Import& import;
   services::ServerSetup& servers;
+  services::Events& events;
   std::function<services::api::StatusAnswer()> status;  // never blocks
 };
 

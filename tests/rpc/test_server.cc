@@ -17,8 +17,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <sstream>
 
+#include "keystore/node_log.h"
 #include "services/api.h"
 
 namespace signet::rpc {
@@ -119,20 +121,29 @@ MethodTable TestMethods() {
   return table;
 }
 
-TestServer::TestServer(std::function<void(ServerOptions&)> adjust) : clock_(MakeSystemClock()) {
+TestServer::TestServer(std::function<void(ServerOptions&)> adjust)
+    : adjust_(std::move(adjust)), clock_(MakeSystemClock()) {
   std::string name = std::filesystem::temp_directory_path() / "signet-rpc-XXXXXX";
   if (mkdtemp(name.data()) == nullptr) std::abort();
   directory_ = name;
+  Begin(true);
+}
+
+void TestServer::Begin(bool first) {
+  log_ = keystore::NodeLog::Open(NodeLogFile(), first, *clock_).value();
+  lane_ = std::make_unique<Lane>("store", 1, 256);
+  events_ = std::make_unique<services::Events>(*log_, *lane_, *clock_);
   ServerOptions options;
   options.local.path = socket();
   TlsOptions tls;
   tls.hosts = {"node.example.com"};
   options.tls = tls;
   options.grace = std::chrono::seconds(2);
-  if (adjust) adjust(options);
+  if (adjust_) adjust_(options);
   ApplianceView view;
   view.token_state = [this] { return state.load(); };
   view.ready = [this] { return ready.load(); };
+  view.events = events_.get();
   runner_ = MakeFakeChanges(changes);
   auto opened =
       Server::Open(main_, std::move(options), TestMethods(), *runner_, std::move(view), *clock_);
@@ -142,7 +153,22 @@ TestServer::TestServer(std::function<void(ServerOptions&)> adjust) : clock_(Make
   }
   server_ = std::move(opened).value();
   server_->Start();
-  thread_ = std::thread([this] { main_.run(); });
+  stopped_ = false;
+  thread_ = std::thread([this] {
+    main_.restart();
+    main_.run();
+  });
+}
+
+void TestServer::SettleEvents() {
+  // A long queue is written in several jobs; two rounds without a delivery mean that none is left.
+  for (int quiet = 0; quiet < 2; ++quiet) {
+    const std::uint64_t before = events_->Position();
+    std::promise<void> done;
+    if (!lane_->TryPost([&] { done.set_value(); })) return;
+    done.get_future().wait();
+    if (events_->Position() != before) quiet = -1;
+  }
 }
 
 void TestServer::Stop() {
@@ -151,6 +177,15 @@ void TestServer::Stop() {
   asio::co_spawn(main_, server_->Stop(), [this](const std::exception_ptr&) { main_.stop(); });
   thread_.join();
   server_.reset();
+}
+
+void TestServer::Restart(const std::function<void()>& meanwhile) {
+  Stop();
+  lane_.reset();
+  events_.reset();
+  log_.reset();
+  if (meanwhile) meanwhile();
+  Begin(false);
 }
 
 TestServer::~TestServer() {

@@ -10,6 +10,7 @@
 
 #include "platform/json.h"
 #include "rpc/server.h"
+#include "services/events.h"
 #include "tests/rpc/fake_changes.h"
 
 namespace signet::rpc {
@@ -37,14 +38,28 @@ class TestServer {
   std::atomic<bool> ready{true};
   std::shared_ptr<ChangeMemory> changes = std::make_shared<ChangeMemory>();
 
+  services::Events& events() { return *events_; }
+  // What was told is stored.
+  void SettleEvents();
+  // The node log's file; for tests that put something into it while nobody tells anything.
+  std::string NodeLogFile() const { return directory_ + "/node.db"; }
+  // Server, events and log end; then they begin anew in the same folder.
+  void Restart(const std::function<void()>& meanwhile = {});
+
  private:
+  void Begin(bool first);
+
+  std::function<void(ServerOptions&)> adjust_;
   std::string directory_;
   std::unique_ptr<Clock> clock_;
+  std::unique_ptr<keystore::NodeLog> log_;
+  std::unique_ptr<services::Events> events_;
   boost::asio::io_context main_{1};
+  std::unique_ptr<Lane> lane_;
   std::unique_ptr<services::ChangeRunner> runner_;
   std::unique_ptr<Server> server_;
   std::thread thread_;
-  bool stopped_ = false;
+  bool stopped_ = false;  // or never begun
 };
 
 // One raw connection. Reads wait at most 10 seconds.

@@ -11,7 +11,9 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "keystore/node_log.h"
+#include "services/events.h"
 #include "tests/keystore/scratch.h"
+#include "tests/services/forwarding_log.h"
 
 namespace signet::services {
 namespace {
@@ -25,39 +27,25 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 // Forwards to a real log, until it is told that the disk is full.
-class FullDiskLog final : public NodeLog {
+class FullDiskLog final : public ForwardingLog {
  public:
-  explicit FullDiskLog(NodeLog& real) : real_(real) {}
+  using ForwardingLog::ForwardingLog;
   bool begin_fails = false, finish_fails = false;
 
   Result<keystore::JournalEntry> Begin(const keystore::ChangeOrigin& origin) override {
     if (begin_fails) return Full();
-    return real_.Begin(origin);
+    return ForwardingLog::Begin(origin);
   }
   Status Finish(const keystore::JournalEntry& entry, const std::string& outcome,
                 const std::string& detail, const std::optional<std::string>& result) override {
     if (finish_fails) return Full();
-    return real_.Finish(entry, outcome, detail, result);
+    return ForwardingLog::Finish(entry, outcome, detail, result);
   }
-  Result<std::vector<keystore::JournalEntry>> Pending() override { return real_.Pending(); }
-  Status Note(const keystore::ChangeOrigin& origin, const std::string& outcome,
-              const std::string& detail) override {
-    return real_.Note(origin, outcome, detail);
-  }
-  Result<std::optional<keystore::IdempotentResult>> FindResult(const std::string& actor,
-                                                               const std::string& key) override {
-    return real_.FindResult(actor, key);
-  }
-  Result<std::vector<AuditRecord>> Audit(std::int64_t after, std::size_t limit) override {
-    return real_.Audit(after, limit);
-  }
-  Result<keystore::AuditVerdict> VerifyAudit() override { return real_.VerifyAudit(); }
 
  private:
   static Error Full() {
     return MakeError(Kind::kUnavailable, "AUDIT_UNAVAILABLE", "the disk is full", "Make room.");
   }
-  NodeLog& real_;
 };
 
 class ChangesTest : public ::testing::Test {
@@ -124,7 +112,9 @@ class ChangesTest : public ::testing::Test {
   asio::io_context loop;
   Lane lane{"store", 1, 64};
   std::vector<std::string> forgotten;
-  Changes changes{log, lane, clock, [this](const std::string& id) { forgotten.push_back(id); }};
+  Events events{log, lane, clock};
+  Changes changes{log, lane, clock, [this](const std::string& id) { forgotten.push_back(id); },
+                  [this](const EndedChange& change) { TellEnd(events, change); }};
   int count = 0;
   std::string last;
 };
@@ -142,6 +132,25 @@ TEST_F(ChangesTest, ChangeIsAuditedWithActorMethodDigestAndOutcome) {
   EXPECT_EQ(records[0].operation, last);
   EXPECT_THAT(Pending(), IsEmpty());
   EXPECT_THAT(forgotten, ElementsAre(last));
+}
+
+TEST_F(ChangesTest, EachChangeThatEndsIsAnEventAndOneThatDoesNotIsNone) {
+  EXPECT_EQ(Run(From(), Counting()).value(), json::value(1));
+  const std::string operation = last;
+  EXPECT_FALSE(Run(From(), Failing(MakeError(Kind::kRefused, "KEY_MISMATCH", "no", "Try."))));
+  // Left for recovery, which tells of it.
+  EXPECT_FALSE(Run(From(), Failing(MakeError(Kind::kTokenFailed, "GONE", "no", "Look."), true)));
+  ASSERT_TRUE(lane.Stop(std::chrono::seconds(10)));
+  const auto told = real->Events(0, 10).value();
+  ASSERT_THAT(told, SizeIs(2));
+  EXPECT_EQ(told[0].kind, "operation");
+  EXPECT_EQ(told[0].text, "test.change by uid:1 (ada): done");
+  EXPECT_EQ(json::parse(told[0].details), (json::value{{"operation", operation},
+                                                       {"method", "test.change"},
+                                                       {"actor", "uid:1 (ada)"},
+                                                       {"outcome", "done"},
+                                                       {"detail", "made it"}}));
+  EXPECT_THAT(told[1].text, HasSubstr("failed:KEY_MISMATCH"));
 }
 
 TEST_F(ChangesTest, RefusedChangeIsAuditedWithItsWord) {

@@ -4,8 +4,8 @@
 usage: fake_daemon.py SOCKET SCRIPT LOG
 
 SCRIPT is a JSON object: method -> list of answers, used in order, the last one again and again. An
-answer is {"result": …}, {"error": …}, {"raw": text, "status": code} or {"hang_up": true}. LOG
-receives a line of JSON for each request: {"path", "headers", "request"}.
+answer is {"result": …}, {"error": …}, {"raw": text, "status": code}, {"stream": text} (until the
+connection ends) or {"hang_up": true}. The "method" of a GET is "GET /path". LOG receives a line of JSON for each request: {"path", "headers", "request"}.
 """
 import http.server
 import json
@@ -26,6 +26,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
         request = json.loads(body)
+        self.answer(request)
+
+    def do_GET(self):
+        self.answer({"method": f"GET {self.path}", "id": None})
+
+    def answer(self, request):
         with open(self.server.log, "a", encoding="utf-8") as log:
             headers = {name.lower(): value for name, value in self.headers.items()}
             log.write(json.dumps({"path": self.path, "headers": headers, "request": request}) + "\n")
@@ -36,6 +42,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             answer = answers.pop(0) if len(answers) > 1 else answers[0]
         if answer.get("hang_up"):
             self.close_connection = True
+            return
+        if "stream" in answer:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(answer["stream"].encode())
             return
         if "raw" in answer:
             self.reply(answer.get("status", 200), answer["raw"].encode())

@@ -70,6 +70,7 @@ enum class Special {
   kEnvironment,  // the answer's `environment` as shell lines, its other texts as comments
   kUnlock,       // asks for the PIN
   kImport,       // shows what is there, asks, and carries out that plan
+  kEvents,       // what happened, and what happens
   kRaw,          // rpc METHOD [JSON]
   kCompletion,   // no daemon
 };

@@ -25,6 +25,7 @@ constexpr Noun kNouns[] = {
     {"setting", "Settings of the cluster", AddSettings},
     {"token", "The PKCS#11 token", AddToken},
     {"key", "Keys in the token", AddKeys},
+    {"events", "", AddEvents},
     {"audit", "The audit log", AddAudit},
     {"chain", "Certificate chains by themselves", AddChain},
     {"rpc", "", AddRpc},

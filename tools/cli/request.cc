@@ -153,6 +153,16 @@ Status AddOption(const Option& row, const std::vector<std::string>& typed, json:
 
 }  // namespace
 
+HttpTarget TargetOf(const Globals& globals) {
+  HttpTarget target;
+  target.unix_socket = globals.socket;
+  target.url = globals.url;
+  target.ca_file = globals.ca_file;
+  target.client_cert = globals.client_certificate;
+  target.client_key = globals.client_key;
+  return target;
+}
+
 Result<json::object> MakeParams(const Invocation& invocation, json::storage_ptr storage) {
   json::object params(std::move(storage));
   const Command& command = *invocation.command;

@@ -2,10 +2,14 @@
 #pragma once
 
 #include "platform/error.h"
+#include "platform/http_client.h"
 #include "platform/json.h"
 #include "tools/cli/parser.h"
 
 namespace signet::tools {
+
+// Where the daemon is.
+HttpTarget TargetOf(const Globals& globals);
 
 // Reads the files that arguments name. `storage` holds the parameters (wiping, for uploads and
 // PINs).

@@ -11,13 +11,6 @@ constexpr auto kTimeout = std::chrono::seconds(120);
 constexpr std::int64_t kPageSize = 1000;
 constexpr JsonLimits kAnswerLimits{64u << 20, 64};
 
-std::string Text(const json::object& object, std::string_view member) {
-  const json::value* value = object.if_contains(member);
-  if (value == nullptr || !value->is_string()) return {};
-  const json::string& text = value->get_string();
-  return {text.data(), text.size()};
-}
-
 Error Unreadable(std::string detail) {
   return MakeError(Kind::kUnavailable, "ANSWER_UNREADABLE", std::move(detail),
                    "Check that the socket or URL is signetd's and of the same version.");
@@ -25,13 +18,13 @@ Error Unreadable(std::string detail) {
 
 Finding ReadFinding(const json::object& object) {
   Finding finding;
-  const std::string severity = Text(object, "severity");
+  const std::string severity = TextOf(object, "severity");
   finding.severity = severity == "error"     ? Severity::kError
                      : severity == "warning" ? Severity::kWarning
                                              : Severity::kInfo;
-  finding.id = Text(object, "id");
-  finding.text = Text(object, "text");
-  finding.certificate = Text(object, "certificate");
+  finding.id = TextOf(object, "id");
+  finding.text = TextOf(object, "text");
+  finding.certificate = TextOf(object, "certificate");
   return finding;
 }
 
@@ -45,18 +38,19 @@ Error ReadError(const json::object& object) {
   Error error;
   const json::value* code = object.if_contains("code");
   error.kind = KindOfCode(code != nullptr && code->is_int64() ? code->get_int64() : 0);
-  error.detail = Text(object, "message");
+  error.detail = TextOf(object, "message");
   const json::value* data = object.if_contains("data");
   if (data == nullptr || !data->is_object()) {
     if (error.kind == Kind::kUsage) error.remedy = "See 'signet rpc rpc.discover' for the methods.";
     return error;
   }
   const json::object& fields = data->get_object();
-  if (const std::string kind = Text(fields, "kind"); !kind.empty()) error.kind = KindFromName(kind);
-  error.word = Text(fields, "code");
-  if (const std::string detail = Text(fields, "detail"); !detail.empty()) error.detail = detail;
-  error.remedy = Text(fields, "remedy");
-  error.pointer = Text(fields, "pointer");
+  if (const std::string kind = TextOf(fields, "kind"); !kind.empty())
+    error.kind = KindFromName(kind);
+  error.word = TextOf(fields, "code");
+  if (const std::string detail = TextOf(fields, "detail"); !detail.empty()) error.detail = detail;
+  error.remedy = TextOf(fields, "remedy");
+  error.pointer = TextOf(fields, "pointer");
   error.findings = FindingsOf(fields);
   return error;
 }
@@ -78,6 +72,22 @@ Error HttpError(int status) {
 }
 
 }  // namespace
+
+std::string TextOf(const json::object& object, std::string_view member) {
+  const json::value* value = object.if_contains(member);
+  if (value == nullptr || !value->is_string()) return {};
+  const json::string& text = value->get_string();
+  return {text.data(), text.size()};
+}
+
+Error ErrorOfAnswer(int status, std::string_view body) {
+  const Result<json::value> parsed = ParseJson(body, kAnswerLimits);
+  const json::value* error = parsed && parsed.value().is_object()
+                                 ? parsed.value().get_object().if_contains("error")
+                                 : nullptr;
+  return error != nullptr && error->is_object() ? ReadError(error->get_object())
+                                                : HttpError(status);
+}
 
 Findings FindingsOf(const json::object& object, std::string_view member) {
   Findings findings;
@@ -136,7 +146,7 @@ Result<json::value> RpcClient::CallAll(std::string_view method, json::object par
     json::value* items = object == nullptr ? nullptr : object->if_contains("items");
     if (items == nullptr || !items->is_array()) return page;
     for (json::value& item : items->get_array()) all.push_back(std::move(item));
-    const std::string next = Text(*object, "next");
+    const std::string next = TextOf(*object, "next");
     if (next.empty()) return json::value(std::move(all));
     if (!seen.insert(next).second) return Unreadable("the list's pages go round in a circle");
     params["cursor"] = next;

@@ -10,6 +10,11 @@
 
 namespace signet::tools {
 
+// A member that is a text; empty where there is none.
+std::string TextOf(const json::object& object, std::string_view member);
+// What an answer that is no result of a call says: its error, else what the HTTP status means.
+Error ErrorOfAnswer(int status, std::string_view body);
+
 // The findings in `object[member]`, none when there is no such list.
 Findings FindingsOf(const json::object& object, std::string_view member = "findings");
 

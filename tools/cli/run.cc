@@ -10,6 +10,7 @@
 #include "platform/encoding.h"
 #include "platform/files.h"
 #include "tools/cli/completion.h"
+#include "tools/cli/events.h"
 #include "tools/cli/input.h"
 #include "tools/cli/message.h"
 #include "tools/cli/parser.h"
@@ -278,13 +279,7 @@ Result<json::value> Ask(const Invocation& invocation) {
     return MakeError(Kind::kUsage, "LOCAL_ONLY", "a PIN is given on the appliance itself only",
                      "Log in there and use its socket.");
   }
-  HttpTarget target;
-  target.unix_socket = globals.socket;
-  target.url = globals.url;
-  target.ca_file = globals.ca_file;
-  target.client_cert = globals.client_certificate;
-  target.client_key = globals.client_key;
-  RpcClient client(std::move(target), globals.idempotency_key);
+  RpcClient client(TargetOf(globals), globals.idempotency_key);
   if (command.special == Special::kRaw) return CallRaw(client, invocation, storage);
 
   SIGNET_TRY(json::object params, MakeParams(invocation, storage));
@@ -313,6 +308,7 @@ Result<int> Run(int argc, const char* const* argv) {
   if (invocation->command->without_daemon != nullptr) {
     return invocation->command->without_daemon(*invocation);
   }
+  if (invocation->command->special == Special::kEvents) return ShowEvents(*invocation);
   SIGNET_TRY(const json::value result, Ask(*invocation));
   return Show(*invocation, result);
 }

@@ -4,8 +4,30 @@ namespace signet::tools {
 namespace {
 
 using As = Column::As;
+using Type = Option::Type;
 
 }  // namespace
+
+void AddEvents(std::vector<Command>& table) {
+  table.push_back(
+      {.noun = "events",
+       .method = "event.list",
+       .summary = "What happened on the appliance, and with --follow what happens",
+       .examples = "signet events\n"
+                   "signet events --follow --kind token\n"
+                   "signet --output json events --follow --after 120",
+       .options = {{"--after", "after", "N", "only those behind this number", Type::kInteger},
+                   {"--follow", "follow", "",
+                    "go on with what happens from now on (or behind N), until it is ended",
+                    Type::kFlag},
+                   {"--kind", "kind", "KIND", "only this kind", Type::kText,
+                    "operation restart.owed restart.done service proof drift monitor token"}},
+       .columns = {{"sequence", "NO", As::kNumber},
+                   {"time", "TIME"},
+                   {"kind", "KIND"},
+                   {"text", "WHAT", As::kText, true}},
+       .special = Special::kEvents});
+}
 
 void AddAudit(std::vector<Command>& table) {
   table.push_back({.noun = "audit",

@@ -17,6 +17,7 @@ void AddServices(std::vector<Command>& table);
 void AddSettings(std::vector<Command>& table);
 void AddToken(std::vector<Command>& table);
 void AddKeys(std::vector<Command>& table);
+void AddEvents(std::vector<Command>& table);
 void AddAudit(std::vector<Command>& table);
 void AddChain(std::vector<Command>& table);
 void AddRpc(std::vector<Command>& table);
