@@ -150,7 +150,14 @@ class Reader {
       }
       service.group = ReadWord(table, "group", table.String("group"), kGroupWords);
       service.publisher_only = table.Boolean("publisher_only", false);
+      service.below = table.Strings("below");
       result_.services.push_back(service);
+    }
+    for (TomlTable& table : root_.Tables("service")) {
+      for (const std::string& name : table.Strings("below")) {
+        if (!HasService(name) || name == table.String("name"))
+          table.Fail("below", "no other [[service]] has the name '" + EscapeLine(name) + "'");
+      }
     }
   }
 

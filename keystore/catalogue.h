@@ -19,6 +19,7 @@ struct Service {
   std::string name;  // "Cisco SIP Proxy"
   ServiceGroup group = ServiceGroup::kFeature;
   bool publisher_only = false;
+  std::vector<std::string> below;  // services that restart with it
 };
 
 struct TrustStoreRow {

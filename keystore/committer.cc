@@ -16,7 +16,7 @@ Error StateChanged() {
 }
 
 Status Committer::Commit(Operation& operation, Transaction transaction,
-                         const OperationRecord& record) {
+                         const OperationRecord& record, const std::vector<OwedRestart>& owed) {
   const Layout& layout = state_.layout();
   std::vector<std::string> forgotten;
   {
@@ -27,6 +27,7 @@ Status Committer::Commit(Operation& operation, Transaction transaction,
   for (const std::string& id : forgotten) transaction.Delete(layout.Operation(id));
   transaction.Expect(layout.Operation(operation.id), 0);
   transaction.Put(layout.Operation(operation.id), json::serialize(ToJson(record)));
+  PutOwed(owed, operation.id, clock_.Now(), layout, transaction);
 
   auto committed = state_.store().Commit(transaction, kStoreLimit);
   if (committed && !committed.value()) return StateChanged();

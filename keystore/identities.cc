@@ -110,7 +110,7 @@ Result<ChangeResult> Identities::Upload(Operation& operation, const UploadReques
   result.changed = true;
   result.restarts = plan.restarts;
   record.result = ToJson(result);
-  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
+  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record, plan.owed));
   Failpoint("store.committed");
   operation.detail = record.detail;
   for (const UploadItem& item : plan.items) installed_(*item.purpose);
@@ -143,7 +143,7 @@ Result<ChangeResult> Identities::Rollback(Operation& operation, const std::strin
   record.method = "certificate.rollback";
   record.detail = purpose.name + " back to certificate " + identity.current->certificate;
   record.result = ToJson(result);
-  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
+  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record, plan.owed));
   Failpoint("store.committed");
   operation.detail = record.detail;
   installed_(purpose);

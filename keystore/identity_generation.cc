@@ -193,7 +193,7 @@ Result<ChangeResult> Identities::CommitMade(Operation& operation, const std::str
     result.pem = items.front().pem;
   }
   record.result = ToJson(result);
-  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
+  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record, whole.owed));
   Failpoint("store.committed");
   operation.detail = record.detail;
   for (const Made& one : made) {

@@ -70,11 +70,16 @@ void PlanSuccession(const PlanInput& in, const std::string& purpose, Plan& plan)
   }
 }
 
-void AddRestarts(const std::vector<Restart>& rules, Plan& plan) {
+void NameRestarts(const std::vector<Restart>& rules, Plan& plan) {
   for (std::string& service : ServicesOf(rules)) {
     if (std::find(plan.restarts.begin(), plan.restarts.end(), service) == plan.restarts.end())
       plan.restarts.push_back(std::move(service));
   }
+}
+
+void AddRestarts(const std::vector<Restart>& rules, const std::string& cause, Plan& plan) {
+  NameRestarts(rules, plan);
+  for (std::string& service : ServicesOf(rules)) plan.owed.push_back({std::move(service), cause});
 }
 
 }  // namespace signet::keystore

@@ -11,6 +11,7 @@
 #include "keystore/catalogue.h"
 #include "keystore/node.h"
 #include "keystore/operation.h"
+#include "keystore/owed.h"
 #include "keystore/snapshot.h"
 #include "keystore/store/store.h"
 
@@ -32,6 +33,7 @@ struct Plan {
   Findings findings;  // warnings and infos
   std::optional<std::string> replaces;
   std::vector<std::string> restarts, nodes;
+  std::vector<OwedRestart> owed;          // what asks for these restarts
   std::map<std::string, Revision> reads;  // records that it rests on, 0: absent
 
   void Step(std::string what, std::string node, std::string target) {
@@ -54,6 +56,8 @@ void ReadTrust(const PlanInput& in, const std::string& store, const std::string&
 // whose time is over.
 void PlanSuccession(const PlanInput& in, const std::string& purpose, Plan& plan);
 // The services of the rules, each once.
-void AddRestarts(const std::vector<Restart>& rules, Plan& plan);
+void NameRestarts(const std::vector<Restart>& rules, Plan& plan);
+// The same, and the change owes them; `cause` as in OwedRecord.
+void AddRestarts(const std::vector<Restart>& rules, const std::string& cause, Plan& plan);
 
 }  // namespace signet::keystore

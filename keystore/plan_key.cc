@@ -205,9 +205,12 @@ Result<KeyPlan> PlanSelfSigned(const PlanInput& in, const IdentityRequest& reque
   if (!purpose->trust_store.empty()) plan.Step("store pinned", "", purpose->trust_store);
   plan.Step("install certificate", in.names.node, purpose->name);
   PlanSuccession(in, purpose->name, plan);
-  if (const IdentityVersion* current = in.snapshot->Current(purpose->name))
+  if (const IdentityVersion* current = in.snapshot->Current(purpose->name)) {
     plan.replaces = purpose->name + " " + current->certificate;
-  AddRestarts(purpose->on_certificate, plan);
+    AddRestarts(purpose->on_certificate, purpose->name, plan);
+  } else {
+    NameRestarts(purpose->on_certificate, plan);  // nobody serves another one
+  }
   return plan;
 }
 
@@ -277,6 +280,7 @@ void Join(RegenerationPlan& all, const KeyPlan& one) {
   };
   join(all.restarts, one.restarts);
   join(all.nodes, one.nodes);
+  all.owed.insert(all.owed.end(), one.owed.begin(), one.owed.end());
   all.reads.insert(one.reads.begin(), one.reads.end());
 }
 

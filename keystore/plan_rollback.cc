@@ -61,7 +61,7 @@ Result<RollbackPlan> PlanRollback(const PlanInput& in, const std::string& name,
             purpose.name + " " + identity.current->certificate);
   plan.replaces = purpose.name + " " + identity.current->certificate;
   plan.nodes = {in.names.node};
-  AddRestarts(purpose.on_certificate, plan);
+  AddRestarts(purpose.on_certificate, purpose.name, plan);
   SIGNET_TRY(Override(overrides, plan));
   if (HasErrors(plan.findings))
     return Refusal("the rollback of " + purpose.name, std::move(plan.findings));

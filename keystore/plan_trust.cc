@@ -41,9 +41,9 @@ void AddToPlan(const PlanInput& in, TrustAddition addition, const std::string& s
 }
 
 void AddTrustRestarts(const PlanInput& in, const std::string& store, bool of_ca, Plan& plan) {
-  if (of_ca) AddRestarts(in.catalogue.on_ca_chain, plan);
+  if (of_ca) AddRestarts(in.catalogue.on_ca_chain, kCaChain, plan);
   const auto rule = in.catalogue.on_trust.find(store);
-  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, plan);
+  if (rule != in.catalogue.on_trust.end()) AddRestarts(rule->second, store, plan);
 }
 
 void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition addition,

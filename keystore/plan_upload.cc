@@ -159,8 +159,8 @@ void PlanInstallation(const PlanInput& in, const UploadItem& item, UploadPlan& p
     plan.replaces =
         (plan.replaces ? *plan.replaces + ", " : "") + purpose.name + " " + current->certificate;
   }
-  AddRestarts(purpose.on_certificate, plan);
-  if (!item.additions.empty()) AddRestarts(in.catalogue.on_ca_chain, plan);
+  AddRestarts(purpose.on_certificate, purpose.name, plan);
+  if (!item.additions.empty()) AddRestarts(in.catalogue.on_ca_chain, kCaChain, plan);
 }
 
 Status PlanPart(const PlanInput& in, const UploadPart& part, bool with_chain, UploadPlan& plan) {

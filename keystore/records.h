@@ -117,6 +117,32 @@ struct SettingRecord : LenientRecord {
 };
 BOOST_DESCRIBE_STRUCT(SettingRecord, (LenientRecord), (value))
 
+// A restart that a change asked for (SPEC S3), of this node. It goes when what it is for was seen.
+struct OwedRecord : LenientRecord {
+  std::string service;  // of the catalogue
+  std::string cause;    // the purpose or the trust store that changed, or kCaChain
+  WallTime since{};     // of the latest such change
+  std::string operation;
+};
+BOOST_DESCRIBE_STRUCT(OwedRecord, (LenientRecord), (service, cause, since, operation))
+inline constexpr char kCaChain[] = "CA chain";
+
+// A plan of restarts that is being carried out: what a crash leaves of it goes on.
+struct ApplyRecord : LenientRecord {
+  std::string operation;
+  std::vector<std::string> services;  // not done yet
+};
+BOOST_DESCRIBE_STRUCT(ApplyRecord, (LenientRecord), (operation, services))
+
+// What was proved, signed by the appliance's own key.
+struct ReceiptRecord : LenientRecord {
+  std::string operation;
+  std::string document;     // JSON, the octets that are signed
+  std::string signature;    // base64
+  std::string certificate;  // PEM, of the key
+};
+BOOST_DESCRIBE_STRUCT(ReceiptRecord, (LenientRecord), (operation, document, signature, certificate))
+
 // Written by the commit of an operation: the proof, for recovery, that it happened; and what is to
 // be done after it.
 struct OperationRecord : LenientRecord {
@@ -141,6 +167,12 @@ class Layout {
   std::string Csrs() const { return node_ + "/csrs/"; }
   std::string Operation(const std::string& id) const { return Operations() + id; }
   std::string Operations() const { return node_ + "/operations/"; }
+  // `name` is OwedName's, which holds no text of anybody's.
+  std::string Owed(const std::string& name) const { return AllOwed() + name; }
+  std::string AllOwed() const { return node_ + "/owed/"; }
+  std::string Applying() const { return node_ + "/applying"; }
+  std::string Receipt(const std::string& operation) const { return Receipts() + operation; }
+  std::string Receipts() const { return node_ + "/receipts/"; }
   std::string Certificate(const std::string& fingerprint) const {
     return Certificates() + fingerprint;
   }

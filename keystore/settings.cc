@@ -181,7 +181,7 @@ Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
                                  ": 'signet certificate regenerate --dry-run' shows what is to be "
                                  "done, for all of them at once",
                              in.snapshot->Current(purpose.name)->certificate});
-    AddRestarts(purpose.on_certificate, plan);
+    NameRestarts(purpose.on_certificate, plan);  // when it is made anew
   }
   plan.nodes = {in.names.node};
   return plan;

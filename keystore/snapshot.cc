@@ -64,6 +64,12 @@ class Builder {
       PutRow(next_.tombstones, *tombstone, key, text, modified);
     } else if (auto setting = Below(key, layout_.Settings())) {
       PutRow(next_.settings, *setting, key, text, modified);
+    } else if (auto owed = Below(key, layout_.AllOwed())) {
+      PutRow(next_.owed, *owed, key, text, modified);
+    } else if (auto receipt = Below(key, layout_.Receipts())) {
+      PutRow(next_.receipts, *receipt, key, text, modified);
+    } else if (key == layout_.Applying()) {
+      next_.applying = text ? Decode<ApplyRecord>(key, *text) : std::nullopt;
     }
   }
 

@@ -41,6 +41,9 @@ struct Snapshot {
   // By "store/fingerprint"; out of force where the entry is there again.
   std::map<std::string, Versioned<TombstoneRecord>> tombstones;
   std::map<std::string, Versioned<SettingRecord>> settings;  // by name
+  std::map<std::string, Versioned<OwedRecord>> owed;         // by OwedName
+  std::map<std::string, Versioned<ReceiptRecord>> receipts;  // by operation, so by age
+  std::optional<ApplyRecord> applying;
 
   const IdentityVersion* Current(const std::string& purpose) const;
   const x509::Certificate* Certificate(const std::string& fingerprint) const;

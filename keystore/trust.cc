@@ -31,7 +31,7 @@ Result<ChangeResult> Trust::Finish(Operation& operation, const std::string& meth
   record.result = ToJson(result);
   if (result.stored.size() > kStoredInRecord)  // a transaction has its limits
     record.result.as_object()["stored"] = json::array();
-  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record));
+  SIGNET_TRY(committer_.Commit(operation, std::move(transaction), record, plan.owed));
   Failpoint("store.committed");
   operation.detail = record.detail;
   return result;

@@ -13,7 +13,8 @@ using Fault = LossyStore::Fault;
 
 class CommitterTest : public ::testing::Test {
  protected:
-  CommitterTest() : state(State::Open(store.lossy, store.layout).value()), committer(*state) {
+  CommitterTest()
+      : state(State::Open(store.lossy, store.layout).value()), committer(*state, *clock) {
     operation.id = "000000000000000000000001";
     record.method = "test.change";
     record.detail = "what was done";
@@ -25,6 +26,7 @@ class CommitterTest : public ::testing::Test {
 
   OpenStore store;
   std::unique_ptr<State> state;
+  std::unique_ptr<Clock> clock = MakeSystemClock();
   Committer committer;
   Operation operation;
   OperationRecord record;

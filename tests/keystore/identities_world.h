@@ -31,7 +31,7 @@ class IdentitiesWorld : public ::testing::Test {
     committer.reset();
     state.reset();
     state = State::Open(store.lossy, store.layout).value();
-    committer = std::make_unique<Committer>(*state);
+    committer = std::make_unique<Committer>(*state, *token.clock);
     identities = std::make_unique<Identities>(catalogue, names, *state, *committer, token.token(),
                                               *token.clock);
   }

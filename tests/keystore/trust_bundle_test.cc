@@ -33,7 +33,7 @@ class TrustBundle : public ::testing::Test {
     trust.reset();
     committer.reset();
     state = State::Open(store.lossy, store.layout).value();
-    committer = std::make_unique<Committer>(*state);
+    committer = std::make_unique<Committer>(*state, *clock);
     trust = std::make_unique<Trust>(world.catalogue, world.names, *state, *committer, *clock);
   }
   Result<ChangeResult> Upload(const std::string& pem, bool bundle = true, bool undelete = false) {
@@ -274,7 +274,7 @@ TEST_F(TrustBundle, ChangeOfAnotherWhileItIsStoredTakesAllBack) {
   trust.reset();
   committer.reset();
   state = State::Open(meddler, store.layout).value();
-  committer = std::make_unique<Committer>(*state);
+  committer = std::make_unique<Committer>(*state, *clock);
   trust = std::make_unique<Trust>(world.catalogue, world.names, *state, *committer, *clock);
   const auto refused = Upload(many);
   ASSERT_FALSE(refused);
