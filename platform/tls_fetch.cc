@@ -241,8 +241,9 @@ Status Look(const TlsFetchRequest& request, const char* signatures, Connection& 
   SSL_set_bio(ssl.get(), in, out);
   SSL_set_connect_state(ssl.get());
   SSL_set_app_data(ssl.get(), &fetched.client_certificate_wanted);
-  if (!request.target.address &&
-      SSL_set_tlsext_host_name(ssl.get(), request.target.host.c_str()) != 1) {
+  std::string name = request.server_name;
+  if (name.empty() && !request.target.address) name = request.target.host;
+  if (!name.empty() && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1) {
     return OpenSslError(Kind::kInternal, "INTERNAL", "the server's name cannot be sent");
   }
   connection.AllowBytes(kMaxHandshake);

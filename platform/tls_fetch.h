@@ -23,7 +23,8 @@ namespace signet {
 enum class PeerKey : std::uint8_t { kAny, kRsa, kEcdsa };
 
 struct TlsFetchRequest {
-  HostPort target;  // by ParseHostPort; a name is also the SNI (RFC 6066 section 3)
+  HostPort target;          // by ParseHostPort
+  std::string server_name;  // SNI (RFC 6066 section 3); empty: the target, where that is a name
   StartTls starttls = StartTls::kNone;
   PeerKey key = PeerKey::kAny;
   // Of resolution, connection, preamble and handshake together.

@@ -65,9 +65,32 @@ void AddUse(const hsm::UseReport& use, std::vector<MetricFamily>& families) {
       MetricType::Gauge, static_cast<double>(use.made - use.proofs - use.undelivered - given)));
 }
 
+void AddControl(const ControlFigures& control, std::vector<MetricFamily>& families) {
+  MetricFamily owed = Family("signet_service_restart_owed",
+                             "Changes that a service has not taken up yet.", MetricType::Gauge);
+  MetricFamily endpoints =
+      Family("signet_endpoint_state", "1 for what an endpoint showed at the last look.",
+             MetricType::Gauge);
+  for (const auto& [service, figures] : control) {
+    Add(owed, static_cast<double>(figures.owed), {{"service", service}});
+    for (const WireLook& look : figures.looks) {
+      for (const WireVerdict verdict : kWireVerdicts) {
+        Add(endpoints, look.verdict == verdict ? 1 : 0,
+            {{"service", service},
+             {"endpoint", look.endpoint},
+             {"purpose", look.purpose},
+             {"state", std::string(WireVerdictName(verdict))}});
+      }
+    }
+  }
+  families.push_back(std::move(owed));
+  families.push_back(std::move(endpoints));
+}
+
 }  // namespace
 
-std::string MetricsText(const hsm::TokenInfo& token, const Result<hsm::UseReport>& use) {
+std::string MetricsText(const hsm::TokenInfo& token, const Result<hsm::UseReport>& use,
+                        const ControlFigures& control) {
   std::vector<MetricFamily> families;
   families.push_back(
       One("signet_keyd_up", "Whether signet-keyd answers.", MetricType::Gauge, use ? 1 : 0));
@@ -81,6 +104,7 @@ std::string MetricsText(const hsm::TokenInfo& token, const Result<hsm::UseReport
   families.push_back(One("signet_token_failed_logins", "Wrong PINs since the last right one.",
                          MetricType::Gauge, static_cast<double>(token.failed_logins)));
   if (use) AddUse(use.value(), families);
+  AddControl(control, families);
   return prometheus::TextSerializer().Serialize(families);
 }
 

@@ -1,0 +1,68 @@
+// Carrying out the restarts that changes owe, with proof (SPEC B1, B4): in order, each service
+// restarted or reloaded, then asked by handshakes whether it serves what it should. Where the proof
+// fails, the former identity is put back and proved, too. What was seen is a signed receipt.
+#pragma once
+
+#include <atomic>
+#include <boost/asio/awaitable.hpp>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "keystore/identities.h"
+#include "keystore/node.h"
+#include "platform/lanes.h"
+#include "services/api.h"
+#include "services/changes.h"
+#include "services/control/control_center.h"
+#include "services/control/receipts.h"
+#include "services/control_api.h"
+
+namespace signet::services {
+
+// Thread-safe.
+class ChangePlan {
+ public:
+  struct Parts {
+    const keystore::NodeNames& names;
+    const Clock& clock;
+    keystore::State& state;
+    keystore::Identities& identities;
+    Changes& changes;
+    ControlCenter& center;
+    Receipts& receipts;
+    Lane& change_lane;   // of identities
+    Lane& control_lane;  // of services
+  };
+  ChangePlan(Parts parts, ControlCenter::Teller tell)
+      : parts_(std::move(parts)), tell_(std::move(tell)) {}
+
+  // What is owed, in the order in which it would be done.
+  api::ServicePlan Show() const;
+  // Does it. kConflict PLAN_STALE (another plan than `request.plan`), APPLY_IN_PROGRESS. That a
+  // service failed is in the answer, not an error: other steps were done.
+  boost::asio::awaitable<Result<api::ApplyAnswer>> Apply(
+      RequestContext context, std::shared_ptr<keystore::Operation> operation,
+      api::ApplyRequest request);
+  // A plan that a former process of this daemon left: what it had begun goes on. Once, after the
+  // token is operational.
+  boost::asio::awaitable<void> GoOn();
+
+ private:
+  boost::asio::awaitable<api::ApplyStep> Do(ControlCenter::Slot& slot, std::string operation,
+                                            api::ApplyAnswer& answer);
+  boost::asio::awaitable<bool> PutBack(ControlCenter::Slot& slot, std::string operation,
+                                       const std::vector<keystore::OwedRecord>& owed,
+                                       api::ApplyStep& step, api::ApplyAnswer& answer);
+  boost::asio::awaitable<Result<api::ApplyAnswer>> Steps(std::vector<ControlCenter::Slot*> slots,
+                                                         std::string operation, std::string hash);
+  Status Note(const std::string& operation, const std::vector<std::string>& services);
+  Status Forget(const std::string& operation);
+
+  Parts parts_;
+  ControlCenter::Teller tell_;
+  mutable std::mutex mutex_;  // guards `running_`
+  std::string running_;       // operation
+};
+
+}  // namespace signet::services
