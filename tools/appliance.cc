@@ -3,7 +3,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <filesystem>
 
 #include "hsm/token_client.h"
 #include "keystore/catalogue.h"
@@ -19,6 +23,9 @@
 #include "services/audit.h"
 #include "services/caretaker.h"
 #include "services/certificates.h"
+#include "services/control/builtin_monitor.h"
+#include "services/control/change_plan.h"
+#include "services/control/control_center.h"
 #include "services/events.h"
 #include "services/expiry_monitor.h"
 #include "services/import.h"
@@ -40,6 +47,7 @@ namespace {
 constexpr char kLockFile[] = "lock";
 constexpr Duration kScrapeLimit = std::chrono::seconds(5);
 constexpr Duration kStopGrace = std::chrono::seconds(5);
+constexpr Duration kNap = std::chrono::milliseconds(100);
 
 }  // namespace
 
@@ -72,8 +80,13 @@ struct Appliance::Parts {
   std::unique_ptr<services::Settings> settings;
   std::unique_ptr<services::Import> import;
   std::unique_ptr<services::ServerSetup> servers;
+  std::unique_ptr<services::BuiltinMonitor> builtin_monitor;
+  std::unique_ptr<services::ControlCenter> control;
+  std::unique_ptr<services::Receipts> receipts;
+  std::unique_ptr<services::ChangePlan> plan;
   asio::io_context loop{1};
   std::unique_ptr<rpc::Server> server;
+  std::atomic<bool> stopping{false};
   std::mutex shown_mutex;
   std::vector<keystore::Revision> shown;  // of the identities that keyd was told of
   std::mutex
@@ -84,16 +97,21 @@ struct Appliance::Parts {
   Lane sign_lane{"sign", 2, 256};
   Lane probe_lane{"probe", 1, 8};
   Lane connection_lane{"connection", 2, 16};
+  Lane control_lane{"control", 4, 64};
 
   Status OpenState();
   Status OpenToken();
   Status CheckNewState();
   void StartPublishing();
   void MakeServices(std::set<std::string> leftovers);
+  AddressPolicy WithoutOwnDoor(AddressPolicy policy);
   Status OpenServer();
   bool RefreshTls();
   bool ShowKeys(const keystore::Snapshot& snapshot);
   AddressPolicy Outgoing();
+  AddressPolicy Endpoints();
+  Status MakeControl();
+  asio::awaitable<void> GoOn();
   services::api::StatusAnswer Describe() const;
   asio::awaitable<std::string> Metrics();
   asio::awaitable<void> StopAll();
@@ -133,7 +151,7 @@ Status Appliance::Parts::OpenToken() {
   SIGNET_TRY(token, hsm::TokenClient::Open({config.keyd.client_module, keyd.management_socket,
                                             keyd.credential, keyd.token.uri},
                                            *files));
-  committer = std::make_unique<keystore::Committer>(*state);
+  committer = std::make_unique<keystore::Committer>(*state, *clock);
   identities = std::make_unique<keystore::Identities>(catalogue, config.names, *state, *committer,
                                                       token->token(), *clock);
   trust = std::make_unique<keystore::Trust>(catalogue, config.names, *state, *committer, *clock);
@@ -230,9 +248,9 @@ Status Appliance::Parts::OpenServer() {
   };
   view.metrics = [this] { return Metrics(); };
   view.events = events.get();
-  rpc::Services services{*certificates, *trust_stores, *keys,
-                         *audit,        *settings,     *import,
-                         *servers,      *events,       [this] { return Describe(); }};
+  rpc::Services services{*certificates, *trust_stores, *keys,    *audit,
+                         *settings,     *import,       *servers, *control,
+                         *plan,         *receipts,     *events,  [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
@@ -241,9 +259,52 @@ Status Appliance::Parts::OpenServer() {
   return Ok();
 }
 
+Status Appliance::Parts::MakeControl() {
+  services::ControlCenter::Teller tell = [this](const std::string& kind, std::string text,
+                                                json::object details) {
+    Log(LogLevel::kInfo, text);
+    events->Tell(kind, std::move(text), std::move(details));
+  };
+  services::DriverTools tools;
+  builtin_monitor = std::make_unique<services::BuiltinMonitor>(*monitor);
+  tools.builtins = {builtin_monitor.get()};
+  tools.bus = config.bus;
+  std::error_code ignored;
+  tools.helper =
+      std::filesystem::read_symlink("/proc/self/exe", ignored).parent_path() / "signet-run";
+  SIGNET_TRY(control, services::ControlCenter::Open({catalogue, config.names, *clock, *state,
+                                                     control_lane, [this] { return Endpoints(); }},
+                                                    config.controlled, tools, tell));
+  state->OnChange([this](const keystore::Snapshot& now) { control->TellOwed(now); });
+  receipts = std::make_unique<services::Receipts>(config.names, *clock, *state, *identities);
+  plan = std::make_unique<services::ChangePlan>(
+      services::ChangePlan::Parts{config.names, *clock, *state, *identities, *changes, *control,
+                                  *receipts, change_lane, control_lane},
+      tell);
+  return Ok();
+}
+
+// A plan that a former process had begun, once the token can prove and sign.
+asio::awaitable<void> Appliance::Parts::GoOn() {
+  asio::steady_timer timer(loop);
+  while (!stopping && !caretaker->Ready()) {
+    timer.expires_after(kNap);
+    boost::system::error_code ignored;
+    co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
+  }
+  if (!stopping) co_await plan->GoOn();
+}
+
+// Of the configuration: this machine's own services are among them.
+AddressPolicy Appliance::Parts::Endpoints() {
+  auto local = AddressPolicy::Make({"127.0.0.0/8", "::1"}, {});
+  return WithoutOwnDoor(local ? std::move(local).value() : AddressPolicy());
+}
+
+AddressPolicy Appliance::Parts::Outgoing() { return WithoutOwnDoor(config.outgoing); }
+
 // Never to the appliance's own door.
-AddressPolicy Appliance::Parts::Outgoing() {
-  AddressPolicy policy = config.outgoing;
+AddressPolicy Appliance::Parts::WithoutOwnDoor(AddressPolicy policy) {
   std::lock_guard lock(listener_mutex);
   if (server == nullptr || !server->url().starts_with("https://")) return policy;
   const auto own = ParseHostPort(server->url().substr(8), 443);
@@ -303,7 +364,8 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.url = server->url();
   answer.recovered = report.recovered;
   answer.warnings = report.warnings;
-  for (const Findings& more : {publisher->Warnings(), monitor->Look().warnings})
+  for (const Findings& more :
+       {control->Warnings(), publisher->Warnings(), monitor->Look().warnings})
     answer.warnings.insert(answer.warnings.end(), more.begin(), more.end());
   return answer;
 }
@@ -311,19 +373,21 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
 asio::awaitable<std::string> Appliance::Parts::Metrics() {
   auto ask = [this] { return token->Use(); };
   const Result<hsm::UseReport> use = co_await RunOn(probe_lane, std::move(ask), kScrapeLimit);
-  co_return services::MetricsText(token->Info(), use);
+  co_return services::MetricsText(token->Info(), use, control->Figures());
 }
 
 asio::awaitable<void> Appliance::Parts::StopAll() {
   caretaker->Stop();
+  control->Stop();
+  stopping = true;
   monitor->Stop();
   co_await server->Stop();
 }
 
 bool Appliance::Parts::StopLanes() {
   bool stopped = true;
-  for (Lane* lane :
-       {&connection_lane, &probe_lane, &sign_lane, &change_lane, &trust_lane, &store_lane})
+  for (Lane* lane : {&control_lane, &connection_lane, &probe_lane, &sign_lane, &change_lane,
+                     &trust_lane, &store_lane})
     stopped = lane->Stop(kStopGrace) && stopped;
   return stopped;
 }
@@ -343,6 +407,7 @@ Result<std::unique_ptr<Appliance>> Appliance::Open(Config config) {
   SIGNET_TRY(parts->CheckNewState());
   parts->StartPublishing();
   parts->MakeServices(std::move(leftovers));
+  SIGNET_TRY(parts->MakeControl());
   SIGNET_TRY(parts->OpenServer());
   return std::unique_ptr<Appliance>(new Appliance(std::move(parts)));
 }
@@ -356,6 +421,8 @@ bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
   if (parts.token->Info().state == hsm::TokenState::kOperational) parts.RefreshTls();
   parts.server->Start();
   asio::co_spawn(parts.loop, parts.caretaker->Run(), asio::detached);
+  asio::co_spawn(parts.loop, parts.control->Watch(parts.config.look_interval), asio::detached);
+  asio::co_spawn(parts.loop, parts.GoOn(), asio::detached);
   parts.monitor->Start();
   ready({parts.config.socket, parts.config.keyd.agent.socket, parts.server->url()});
   parts.loop.run();

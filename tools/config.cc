@@ -5,6 +5,7 @@
 
 #include "keystore/x509/names.h"
 #include "platform/toml_reader.h"
+#include "tools/control_config.h"
 #include "tools/service_config.h"
 
 namespace signet::tools {
@@ -124,6 +125,10 @@ Result<Config> LoadConfig(const std::string& path, FileSystem& files) {
   ReadNames(root, config.names);
   config.keyd = ReadKeydConfig(root, folder);
   config.services = ReadServices(root, folder, config.catalogue);
+  config.controlled = ReadControlled(root, folder, config.catalogue, config.services);
+  TomlTable control = root.Table("control");
+  config.bus = control.String("bus", "");
+  config.look_interval = std::chrono::seconds(control.Integer("look-seconds", 1, 86400, 60));
   ReadAccess(root, folder, config);
   SIGNET_TRY(root.Finish());
   return config;

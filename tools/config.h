@@ -10,6 +10,7 @@
 #include "platform/address_policy.h"
 #include "platform/files.h"
 #include "rpc/appliance_view.h"
+#include "services/control/controlled_service.h"
 #include "services/published_service.h"
 #include "tools/keyd_config.h"
 
@@ -24,7 +25,10 @@ struct Config {
   std::optional<std::pair<std::string, std::uint16_t>> listen;  // address, port; none: no TLS side
   AddressPolicy outgoing;  // where connections to other servers may go
   rpc::LocalRoles roles;
-  std::vector<services::PublishedService> services;  // [service.NAME]
+  std::vector<services::PublishedService> services;     // [service.NAME]
+  std::vector<services::ControlledService> controlled;  // those with a driver
+  std::string bus;  // [control] bus: D-Bus of systemd; empty: the system's
+  Duration look_interval = std::chrono::seconds(60);  // [control] look-seconds: at the endpoints
   std::vector<rpc::ClientCertificate> clients;
   std::string log_level = "info";
   std::string dev_folder;  // of --dev: signet-keyd is started and ended with the daemon

@@ -40,6 +40,7 @@ MethodTable AllMethods(const Services& services) {
   AddSettingMethods(table, services.settings);
   AddKeyMethods(table, services.keys);
   AddServerMethods(table, services.servers);
+  AddServiceMethods(table, services.control, services.plan, services.receipts);
   return table;
 }
 

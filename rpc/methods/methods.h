@@ -9,9 +9,12 @@
 namespace signet::services {
 class Audit;
 class Certificates;
+class ChangePlan;
+class ControlCenter;
 class Events;
 class Import;
 class Keys;
+class Receipts;
 class ServerSetup;
 class Settings;
 class TrustStores;
@@ -27,6 +30,9 @@ struct Services {
   services::Settings& settings;
   services::Import& import;
   services::ServerSetup& servers;
+  services::ControlCenter& control;
+  services::ChangePlan& plan;
+  services::Receipts& receipts;
   services::Events& events;
   std::function<services::api::StatusAnswer()> status;  // never blocks
 };
@@ -39,6 +45,8 @@ void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
 void AddImportMethods(MethodTable& table, services::Import& import);
 void AddSettingMethods(MethodTable& table, services::Settings& settings);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
+void AddServiceMethods(MethodTable& table, services::ControlCenter& control,
+                       services::ChangePlan& plan, services::Receipts& receipts);
 void AddServerMethods(MethodTable& table, services::ServerSetup& servers);
 void AddApplianceMethods(MethodTable& table, const Services& services);
 

@@ -20,6 +20,7 @@ struct Argument {
     kText,         // the word itself
     kFile,         // the content of the file of that name, - is standard input
     kPairs,        // PURPOSE FILE PURPOSE FILE…: one element of the array `member` for each pair
+    kWords,        // all words as one text: "Cisco Tomcat" without quotes
     kIdOrPurpose,  // hex of 8 digits and more is an `id`, anything else a `purpose`
   };
   std::string_view name;  // "PURPOSE"

@@ -21,7 +21,7 @@ constexpr Noun kNouns[] = {
     {"csr", "Certificate signing requests", AddCsrs},
     {"trust", "Trust stores", AddTrust},
     {"import", "Certificates of other servers", AddImport},
-    {"service", "Servers that use the keys", AddServices},
+    {"service", "Services of this node, and servers that use the keys", AddServices},
     {"setting", "Settings of the cluster", AddSettings},
     {"token", "The PKCS#11 token", AddToken},
     {"key", "Keys in the token", AddKeys},

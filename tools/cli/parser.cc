@@ -220,6 +220,18 @@ Status CheckExtras(const Tree& tree, const CLI::App* noun, const Row* row) {
                     Suggestion(word, known) + help);
 }
 
+// The documented words of the source's own command line: `utils service …` is `service …`.
+std::vector<const char*> WithoutUtils(int argc, const char* const* argv) {
+  std::vector<const char*> words(argv, argv + argc);
+  for (std::size_t i = 1; i + 1 < words.size(); ++i) {
+    if (std::string_view(words[i]) != "utils" || std::string_view(words[i + 1]) != "service")
+      continue;
+    words.erase(words.begin() + static_cast<std::ptrdiff_t>(i));
+    break;
+  }
+  return words;
+}
+
 }  // namespace
 
 Result<std::optional<Invocation>> ParseCommandLine(int argc, const char* const* argv) {
@@ -227,7 +239,8 @@ Result<std::optional<Invocation>> ParseCommandLine(int argc, const char* const* 
   AddGlobals(tree);
   for (const Command& command : Commands()) AddCommand(tree, command);
   try {
-    tree.app.parse(argc, argv);
+    const std::vector<const char*> words = WithoutUtils(argc, argv);
+    tree.app.parse(static_cast<int>(words.size()), words.data());
   } catch (const CLI::Success& help) {
     tree.app.exit(help);
     return std::optional<Invocation>();

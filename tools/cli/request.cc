@@ -64,6 +64,12 @@ Status AddArgument(const Argument& row, const std::vector<std::string>& typed,
                    json::object& params) {
   if (row.source == Argument::Source::kPairs) return AddPairs(row, typed, params);
   const json::storage_ptr& storage = params.storage();
+  if (row.source == Argument::Source::kWords) {
+    std::string all;
+    for (const std::string& word : typed) all += (all.empty() ? "" : " ") + word;
+    params[row.member] = MakeString(all, storage);
+    return Ok();
+  }
   const bool several = row.count == Argument::Count::kMany || row.count == Argument::Count::kAny;
   for (const std::string& word : typed) {
     if (row.source == Argument::Source::kIdOrPurpose) {
