@@ -1,0 +1,309 @@
+// Services under control: restarts are owed, done, and proved by handshakes (SPEC S1 to S4, B1, B3,
+// B4). The service is Debian's nginx, run by the daemon, in the role of Cisco Tomcat.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "tests/support/appliance.h"
+#include "tests/support/handshake.h"
+#include "tests/support/loopback.h"
+#include "tests/support/served.h"
+
+namespace signet::testing {
+namespace {
+
+using ::testing::HasSubstr;
+
+constexpr char kTomcat[] = "Cisco Tomcat";
+
+class Control : public ::testing::Test {
+ protected:
+  explicit Control(const std::string& take_up = "reload") {
+    std::filesystem::permissions(std::filesystem::path(appliance.folder()).parent_path(),
+                                 std::filesystem::perms(0755));
+    for (const char* folder : {"door", "nginx"}) {
+      std::filesystem::create_directory(appliance.Spare(folder));
+      std::filesystem::permissions(appliance.Spare(folder), std::filesystem::perms(0755));
+    }
+    appliance.EditConfig(
+        "[outgoing]",
+        "[service.\"Cisco Tomcat\"]\nserver = \"nginx\"\nuser = \"nobody\"\nsocket = \"" +
+            Socket() + "\"\npublish = \"" + Published() + "\"\ndriver = \"process\"\ncommand = [" +
+            "\"/usr/sbin/nginx\", \"-p\", \"" + Folder() + "\", \"-c\", \"" + Folder() +
+            "/nginx.conf\", \"-e\", \"stderr\"]\ntake-up = \"" + take_up +
+            "\"\nlimit-seconds = 10\nproof-seconds = 5\n"
+            "endpoint = [{ address = \"127.0.0.1:" +
+            port + "\", name = \"" + kNode +
+            "\" }]\n"
+            "[service.\"Cisco Tomcat\".environment]\n"
+            "P11_KIT_SERVER_ADDRESS = \"unix:path=" +
+            Socket() + "\"\nPKCS11_MODULE_PATH = \"" + kP11KitClient +
+            "\"\n"
+            "[service.\"Cisco SIP Proxy\"]\nuser = \"nobody\"\ndriver = \"unmanaged\"\npublish = "
+            "\"" +
+            appliance.Spare("sip") + "\"\n[control]\nlook-seconds = 1\n[outgoing]");
+    Serve(Published() + "/current/nginx");
+  }
+  void Begin() {
+    appliance.StartAndWait();
+    ASSERT_TRUE(Eventually(
+        [&] { return Service().at("wire") == "current" && Service().at("owed") == false; },
+        Seconds(30)))
+        << json::serialize(Service()) << ReadWhole(appliance.log_file());
+  }
+  std::string Folder() const { return appliance.Spare("nginx"); }
+  std::string Socket() const { return appliance.Spare("door/keys.sock"); }
+  std::string Published() const { return appliance.Spare("published"); }
+  // With the include files of that folder, and `more` inside of its server.
+  void Serve(const std::string& includes, const std::string& more = "") const {
+    std::string paths;
+    for (const char* kind : {"client_body", "proxy", "fastcgi", "uwsgi", "scgi"})
+      paths += std::string(kind) + "_temp_path " + Folder() + "/" + kind + ";\n";
+    WriteWhole(Folder() + "/nginx.conf",
+               "daemon off; user nobody nogroup; worker_processes 1; pid " + Folder() +
+                   "/pid; error_log stderr notice;\nenv P11_KIT_SERVER_ADDRESS;\n"
+                   "env PKCS11_MODULE_PATH;\nssl_engine pkcs11;\nevents {}\nhttp {\naccess_log "
+                   "off;\n" +
+                   paths + "server {\nlisten 127.0.0.1:" + port + " ssl;\ninclude " + includes +
+                   "/tomcat.conf;\ninclude " + includes + "/tomcat_ECDSA.conf;\n" + more +
+                   "\nreturn 204;\n} }\n");
+  }
+  json::object Service(const std::string& name = kTomcat) const {
+    const json::array list = appliance.MustRpc("service.list").at("items").as_array();
+    for (const json::value& item : list) {
+      if (item.at("service") == json::string(name)) return item.as_object();
+    }
+    ADD_FAILURE() << "no " << name;
+    return {};
+  }
+  std::string SerialOf(const std::string& purpose) const {
+    return appliance.MustRpc("certificate.show", {{"purpose", purpose}})
+        .at("serial")
+        .as_string()
+        .c_str();
+  }
+  void Renew(const std::string& purpose) const {
+    const Outcome made = appliance.Cli({"certificate", "generate", purpose, "--yes"});
+    ASSERT_EQ(made.code, 0) << made.err;
+  }
+
+  static constexpr char kNode[] = "node1.signet.localhost";
+  Appliance appliance;
+  const std::string port = std::to_string(FreePort());
+};
+
+class ControlByRestart : public Control {
+ protected:
+  ControlByRestart() : Control("restart") {}
+};
+
+// SPEC S3, B1.
+TEST_F(Control, ARestartIsOwedUntilItWasSeen) {
+  Begin();
+  EXPECT_EQ(Service().at("owed"), false);
+  Renew("tomcat");
+  EXPECT_EQ(Service().at("owed"), true);
+  EXPECT_EQ(Service().at("causes"), json::array{"tomcat"});
+  ASSERT_TRUE(Eventually([&] { return Service().at("wire") == "former"; }, Seconds(10)));
+  const json::value plan = appliance.MustRpc("service.plan");
+  ASSERT_EQ(plan.at("steps").as_array().size(), 1u);
+  EXPECT_EQ(plan.at("steps").at(0).at("action"), "reload");
+  // Asking again changes nothing, and neither does another process of the daemon; the service is
+  // begun anew by it here, so it has taken the change up when it is looked at.
+  EXPECT_EQ(appliance.MustRpc("service.plan").at("hash"), plan.at("hash"));
+  const Outcome stale = appliance.Cli({"service", "apply", "--plan", std::string(64, '0')});
+  EXPECT_EQ(stale.code, 5);
+  const Outcome applied =
+      appliance.Cli({"service", "apply", "--plan", plan.at("hash").as_string().c_str()});
+  EXPECT_EQ(applied.code, 0) << applied.out << applied.err;
+  EXPECT_THAT(applied.out, HasSubstr("proved"));
+  EXPECT_EQ(Service().at("owed"), false);
+  EXPECT_THAT(Service().at("serving").as_string().c_str(), HasSubstr(SerialOf("tomcat")));
+  EXPECT_EQ(appliance.CliJson({"service", "apply"}).at("changed"), false);
+}
+
+// SPEC B1: with openssl alone.
+TEST_F(Control, AReceiptIsVerifiedByOpensslAlone) {
+  Begin();
+  Renew("tomcat-ECDSA");
+  const json::value applied = appliance.CliJson({"service", "apply"});
+  EXPECT_EQ(applied.at("proved"), true);
+  for (const auto& [format, file] :
+       {std::pair{"document", "r.json"}, std::pair{"signature", "r.sig"},
+        std::pair{"certificate", "r.pem"}}) {
+    const Outcome got =
+        appliance.Cli({"service", "receipt", applied.at("receipt").as_string().c_str(), "--format",
+                       format, "-o", appliance.Spare(file)});
+    ASSERT_EQ(got.code, 0) << got.err;
+  }
+  WriteWhole(appliance.Spare("r.pub"),
+             MustRun({"openssl", "x509", "-in", appliance.Spare("r.pem"), "-noout", "-pubkey"}));
+  const std::vector<std::string> verify = {"openssl",
+                                           "dgst",
+                                           "-sha256",
+                                           "-verify",
+                                           appliance.Spare("r.pub"),
+                                           "-signature",
+                                           appliance.Spare("r.sig"),
+                                           appliance.Spare("r.json")};
+  EXPECT_EQ(RunProgram(verify).code, 0);
+  const std::string document = ReadWhole(appliance.Spare("r.json"));
+  EXPECT_THAT(document, HasSubstr(SerialOf("tomcat-ECDSA")));
+  std::string forged = document;
+  forged.replace(forged.find("true"), 4, "nope");
+  WriteWhole(appliance.Spare("r.json"), forged);
+  EXPECT_NE(RunProgram(verify).code, 0);
+}
+
+// SPEC S2; a restart by whichever way is as good.
+TEST_F(Control, TheDocumentedWordsRestartAndProve) {
+  Begin();
+  Renew("tomcat");
+  Renew("tomcat-ECDSA");
+  const Outcome restarted = appliance.Cli({"utils", "service", "restart", "Cisco", "Tomcat"});
+  EXPECT_EQ(restarted.code, 0) << restarted.err;
+  EXPECT_EQ(Service().at("owed"), false);
+  EXPECT_EQ(Service().at("wire"), "current");
+  EXPECT_EQ(appliance.Cli({"utils", "service", "list"}).code, 0);
+  const Outcome misspelt = appliance.Cli({"service", "restart", "Cisco Tomkat"});
+  EXPECT_EQ(misspelt.code, 3);
+  EXPECT_THAT(misspelt.err, HasSubstr("Cisco Tomcat"));
+  const Outcome ambiguous = appliance.Cli({"service", "restart", "XCP"});
+  EXPECT_EQ(ambiguous.code, 2);
+  EXPECT_THAT(ambiguous.err, HasSubstr("Cisco XCP Router"));
+  const Outcome absent = appliance.Cli({"service", "restart", "Cisco XCP Router"});
+  EXPECT_EQ(absent.code, 1);
+  EXPECT_THAT(absent.err, HasSubstr("signet.toml"));
+  EXPECT_EQ(Service("Cisco XCP Router").at("status"), "not configured");
+  // Of one that nobody here can restart, the administrator says that it was done.
+  Renew("cup");
+  EXPECT_EQ(Service("Cisco SIP Proxy").at("owed"), true);
+  EXPECT_EQ(appliance.Cli({"service", "stop", "Cisco SIP Proxy"}).code, 1);
+  const Outcome skipped = appliance.Cli({"service", "apply"});
+  EXPECT_EQ(skipped.code, 0) << skipped.err;
+  EXPECT_THAT(skipped.out, HasSubstr("skipped"));
+  EXPECT_EQ(Service("Cisco SIP Proxy").at("owed"), true);
+  EXPECT_EQ(appliance.Cli({"service", "restart", "Cisco SIP Proxy"}).code, 0);
+  EXPECT_EQ(Service("Cisco SIP Proxy").at("owed"), false);
+}
+
+// One that somebody has stopped is not started, and no reason to put anything back.
+TEST_F(Control, AStoppedServiceIsLeftAloneAndTakesTheChangeUpWhenItStarts) {
+  Begin();
+  EXPECT_EQ(appliance.Cli({"service", "stop", "Cisco Tomcat"}).code, 0);
+  const std::string former = SerialOf("tomcat");
+  Renew("tomcat");
+  const Outcome applied = appliance.Cli({"service", "apply"});
+  EXPECT_EQ(applied.code, 0) << applied.err;
+  EXPECT_THAT(applied.out, HasSubstr("skipped"));
+  EXPECT_EQ(Service().at("status"), "stopped");
+  EXPECT_NE(SerialOf("tomcat"), former);
+  std::this_thread::sleep_for(std::chrono::seconds(1));  // times are whole seconds
+  EXPECT_EQ(appliance.Cli({"service", "start", "Cisco Tomcat"}).code, 0);
+  EXPECT_TRUE(Eventually([&] { return Service().at("owed") == false; }, Seconds(10)));
+  EXPECT_EQ(Service().at("wire"), "current");
+}
+
+// SPEC B4: a server that goes on with the old certificate.
+TEST_F(Control, WhatIsNotServedIsPutBackAndProved) {
+  Begin();
+  const std::string former = SerialOf("tomcat");
+  // It reads a generation of its own, as one whose administrator has copied the files does.
+  const std::string copy = std::filesystem::canonical(Published() + "/current").string();
+  Serve(copy + "/nginx");
+  Renew("tomcat");
+  EXPECT_NE(SerialOf("tomcat"), former);
+  const Outcome applied = appliance.Cli({"service", "apply"});
+  EXPECT_EQ(applied.code, 1) << applied.out;
+  EXPECT_THAT(applied.out, HasSubstr("rolled back"));
+  EXPECT_THAT(applied.err, HasSubstr("former"));
+  EXPECT_EQ(SerialOf("tomcat"), former);
+  EXPECT_EQ(Service().at("wire"), "current");
+  EXPECT_EQ(Service().at("owed"), false);
+  EXPECT_THAT(appliance.Cli({"audit", "list"}).out, HasSubstr("certificate.rollback"));
+}
+
+TEST_F(ControlByRestart, AServiceThatDoesNotComeBackFailsWithItsLastWord) {
+  Begin();
+  Serve(Published() + "/current/nginx", "no_such_directive on;");
+  Renew("tomcat");
+  const Outcome applied = appliance.Cli({"service", "apply"});
+  EXPECT_EQ(applied.code, 1);
+  EXPECT_THAT(applied.out, HasSubstr("failed"));
+  EXPECT_THAT(applied.err, HasSubstr("no_such_directive")) << applied.out;
+  EXPECT_EQ(Service().at("status"), "failed");
+  EXPECT_EQ(Service().at("owed"), true);
+  // Mended, it takes up what is there.
+  Serve(Published() + "/current/nginx");
+  const Outcome again = appliance.Cli({"service", "apply"});
+  EXPECT_EQ(again.code, 0) << again.out << again.err;
+  EXPECT_EQ(Service().at("owed"), false);
+}
+
+// SPEC A5, B1: a plan that a crash cuts off goes on, and says so.
+TEST_F(Control, AKillAtEachStepOfAPlanLeavesNothingOwed) {
+#ifndef SIGNET_FAILPOINTS
+  GTEST_SKIP() << "this build has no failpoints";
+#endif
+  appliance.StartAndWait();
+  ASSERT_EQ(appliance.Stop(), 0);
+  for (const char* point : {"apply.noted", "apply.acted", "apply.step-done"}) {
+    appliance.StartAndWait({{"SIGNET_FAILPOINT", point}});
+    ASSERT_TRUE(Eventually([&] { return Service().at("wire") == "current"; }, Seconds(30)))
+        << point;
+    Renew("tomcat");
+    EXPECT_NE(appliance.Cli({"service", "apply"}).code, 0) << point;
+    EXPECT_TRUE(appliance.WaitForEnd(Seconds(10)).has_value()) << point;
+    appliance.StartAndWait();
+    EXPECT_TRUE(Eventually(
+        [&] { return Service().at("owed") == false && Service().at("wire") == "current"; },
+        Seconds(30)))
+        << point << json::serialize(Service());
+    EXPECT_THAT(ReadWhole(appliance.log_file()), HasSubstr("was interrupted")) << point;
+    EXPECT_THAT(Service().at("serving").as_string().c_str(), HasSubstr(SerialOf("tomcat")));
+    ASSERT_EQ(appliance.Stop(), 0);
+  }
+}
+
+TEST_F(Control, TwoAdministratorsDoNotApplyAtOnce) {
+  Begin();
+  Renew("tomcat");
+  Renew("tomcat-ECDSA");
+  Outcome first, second;
+  std::thread one([&] { first = appliance.Cli({"service", "apply"}); });
+  second = appliance.Cli({"service", "apply"});
+  one.join();
+  // Either one is told of the other, or it came late and found nothing to do.
+  EXPECT_TRUE(first.code == 0 || second.code == 0) << first.err << second.err;
+  for (const Outcome& outcome : {first, second}) {
+    if (outcome.code != 0) {
+      EXPECT_EQ(outcome.code, 5) << outcome.err;
+    }
+  }
+  EXPECT_EQ(Service().at("wire"), "current");
+}
+
+// SPEC B3: drift on the wire is told apart, without anybody asking.
+TEST_F(Control, DriftIsSeenByItself) {
+  Begin();
+  const std::string other = appliance.Spare("other");
+  MustRun({"openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", other + ".key",
+           "-out", other + ".pem", "-subj", "/CN=somebody", "-days", "30"});
+  Serve(Published() + "/current/nginx");
+  std::string config = ReadWhole(Folder() + "/nginx.conf");
+  config = Replaced(config, "include [^;]*/tomcat.conf;",
+                    "ssl_certificate " + other + ".pem; ssl_certificate_key " + other + ".key;");
+  WriteWhole(Folder() + "/nginx.conf", config);
+  EXPECT_EQ(appliance.Cli({"service", "reload", "Cisco Tomcat"}).code, 0);
+  ASSERT_TRUE(Eventually([&] { return Service().at("wire") == "other"; }, Seconds(10)));
+  EXPECT_THAT(appliance.Cli({"status"}).err, HasSubstr("DRIFT"));
+  EXPECT_EQ(appliance.Cli({"service", "stop", "Cisco Tomcat"}).code, 0);
+  ASSERT_TRUE(Eventually([&] { return Service().at("wire") == "unreachable"; }, Seconds(10)));
+  EXPECT_EQ(Service().at("status"), "stopped");
+}
+
+}  // namespace
+}  // namespace signet::testing

@@ -1,0 +1,126 @@
+// What an endpoint serves, beside what it should serve (SPEC B1, B3): every way to be wrong is told
+// apart.
+#include "services/control/wire_look.h"
+
+#include <gmock/gmock.h>
+
+#include "keystore/owed.h"
+#include "keystore/x509/certificate.h"
+#include "tests/services/publish_world.h"
+
+namespace signet::services {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+class WireLookTest : public ::testing::Test, protected PublishWorld {
+ protected:
+  WireLookTest() {
+    leaf = Leaf("imp1.example.com", "int2", {"subjectAltName=DNS:imp1.example.com"});
+    former = Leaf("imp1.example.com");
+    Install("tomcat-ECDSA", {leaf, ca.Pem("int2"), ca.Pem("int1"), ca.Pem("root")}, "ab");
+    keystore::IdentityRecord record = state->Now()->identities.at("tomcat-ECDSA").value;
+    record.previous = record.current;
+    record.previous->certificate = Keep(former);
+    store.Put(store.layout.Identity("tomcat-ECDSA"), json::serialize(ToJson(record)));
+    endpoint.target = ParseHostPort("127.0.0.1:443", 0).value();
+    endpoint.name = "imp1.example.com";
+  }
+  static std::string Der(const std::string& pem) {
+    return keystore::x509::ReadCertificates(pem, 1).value().front().der();
+  }
+  WireLook See(const std::vector<std::string>& pems) {
+    TlsFetched fetched;
+    fetched.reached = true;
+    for (const std::string& pem : pems) fetched.chain.push_back(Der(pem));
+    return services::Judge(*state->Now(), *catalogue.FindPurpose("tomcat-ECDSA"), endpoint, fetched,
+                           now);
+  }
+  std::string leaf, former;
+  Endpoint endpoint;
+  WallTime now =
+      std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+};
+
+TEST_F(WireLookTest, TheWholeChainWithOrWithoutItsAnchorIsCurrent) {
+  WireLook look = See({leaf, ca.Pem("int2"), ca.Pem("int1")});
+  EXPECT_EQ(look.verdict, WireVerdict::kCurrent) << look.detail;
+  EXPECT_THAT(look.detail, IsEmpty());
+  EXPECT_FALSE(look.serial.empty());
+  EXPECT_EQ(See({leaf, ca.Pem("int2"), ca.Pem("int1"), ca.Pem("root")}).verdict,
+            WireVerdict::kCurrent);
+}
+
+TEST_F(WireLookTest, AChainThatLacksOrMixesIssuersIsIncomplete) {
+  for (const std::vector<std::string>& chain :
+       {std::vector<std::string>{leaf},
+        {leaf, ca.Pem("int2")},
+        {leaf, ca.Pem("int1"), ca.Pem("int2")},
+        {leaf, ca.Pem("int2"), ca.Pem("int1"), former},
+        {leaf, ca.Pem("int2"), ca.Pem("int1"), ca.Pem("root"), ca.Pem("root"), former}}) {
+    const WireLook look = See(chain);
+    EXPECT_EQ(look.verdict, WireVerdict::kIncomplete) << chain.size();
+    EXPECT_FALSE(look.remedy.empty());
+  }
+}
+
+TEST_F(WireLookTest, FormerAndForeignCertificatesAreToldApart) {
+  EXPECT_EQ(See({former, ca.Pem("int2"), ca.Pem("int1")}).verdict, WireVerdict::kFormer);
+  const WireLook other = See({SelfSigned("somebody")});
+  EXPECT_EQ(other.verdict, WireVerdict::kOther);
+  EXPECT_THAT(other.detail, HasSubstr("somebody"));
+}
+
+TEST_F(WireLookTest, DatesAndNameAreLookedAt) {
+  now += std::chrono::days(36500);
+  EXPECT_EQ(See({leaf, ca.Pem("int2"), ca.Pem("int1")}).verdict, WireVerdict::kInvalid);
+  now -= std::chrono::days(2 * 36500);
+  EXPECT_EQ(See({leaf, ca.Pem("int2"), ca.Pem("int1")}).verdict, WireVerdict::kInvalid);
+  now += std::chrono::days(36500);
+  endpoint.name = "imp2.example.com";
+  const WireLook look = See({leaf, ca.Pem("int2"), ca.Pem("int1")});
+  EXPECT_EQ(look.verdict, WireVerdict::kInvalid);
+  EXPECT_THAT(look.detail, HasSubstr("imp2.example.com"));
+}
+
+TEST_F(WireLookTest, WhatCannotBeReachedOrReadIsNeverCurrent) {
+  TlsFetched fetched;
+  fetched.error =
+      MakeError(Kind::kUnavailable, "CONNECTION_REFUSED", "nobody listens", "Start it.");
+  const keystore::Purpose& purpose = *catalogue.FindPurpose("tomcat-ECDSA");
+  WireLook look = services::Judge(*state->Now(), purpose, endpoint, fetched, now);
+  EXPECT_EQ(look.verdict, WireVerdict::kUnreachable);
+  EXPECT_EQ(look.remedy, "Start it.");
+  fetched.error.reset();
+  fetched.chain = {"no certificate"};
+  look = services::Judge(*state->Now(), purpose, endpoint, fetched, now);
+  EXPECT_EQ(look.verdict, WireVerdict::kOther);
+}
+
+// SPEC S3: what is owed is kept with the change, once for a cause, and goes when that one was seen.
+TEST_F(WireLookTest, WhatIsOwedIsRenewedByALaterChangeAndClearedByItsOwnOnly) {
+  keystore::Owed owed(*state);
+  const auto put = [&](const std::string& operation,
+                       const std::vector<keystore::OwedRestart>& rows) {
+    keystore::Transaction transaction;
+    keystore::PutOwed(rows, operation, now, state->layout(), transaction);
+    ASSERT_TRUE(state->store().Commit(transaction, std::chrono::seconds(5)));
+  };
+  put("op1", {{"Cisco Tomcat", "tomcat"}, {"Cisco Tomcat", "tomcat"}, {"Cisco SIP Proxy", "cup"}});
+  const auto before = keystore::Owed::Of(*state->Now(), "Cisco Tomcat");
+  ASSERT_EQ(before.size(), 1u);
+  put("op2", {{"Cisco Tomcat", "tomcat"}});
+  EXPECT_EQ(owed.Clear(before).value(), 0u) << "another change came meanwhile";
+  const auto after = keystore::Owed::Of(*state->Now(), "Cisco Tomcat");
+  ASSERT_EQ(after.size(), 1u);
+  EXPECT_EQ(after.front().operation, "op2");
+  EXPECT_EQ(owed.Clear(after).value(), 1u);
+  EXPECT_THAT(keystore::Owed::Of(*state->Now(), "Cisco Tomcat"), IsEmpty());
+  EXPECT_EQ(keystore::Owed::Of(*state->Now(), "Cisco SIP Proxy").size(), 1u);
+  OpenState();
+  EXPECT_EQ(keystore::Owed::Of(*state->Now(), "Cisco SIP Proxy").size(), 1u) << "it is kept";
+}
+
+}  // namespace
+}  // namespace signet::services
