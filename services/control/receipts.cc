@@ -48,8 +48,8 @@ Result<std::string> Receipts::Sign(const std::string& operation, const std::stri
   transaction.Put(state_.layout().Receipt(operation), json::serialize(ToJson(record)));
   // Ids are in the order of time.
   std::size_t over = snapshot->receipts.size() + 1;
-  for (auto row = snapshot->receipts.begin();
-       row != snapshot->receipts.end() && over > kKept; ++row, --over)
+  for (auto row = snapshot->receipts.begin(); row != snapshot->receipts.end() && over > kKept;
+       ++row, --over)
     transaction.Delete(state_.layout().Receipt(row->first));
   SIGNET_TRY(state_.store().Commit(transaction, kStoreLimit));
   return operation;
@@ -62,11 +62,11 @@ Result<api::Download> Receipts::Find(const api::ReceiptRequest& request) const {
                    : receipts.empty() ? receipts.end()
                                       : std::prev(receipts.end());
   if (row == receipts.end()) {
-    return MakeError(Kind::kNotFound, "RECEIPT_UNKNOWN",
-                     request.id ? "there is no receipt " + EscapeLine(*request.id, 32)
-                                : "no plan was carried out yet",
-                     "'signet service apply' makes one; the last " + std::to_string(kKept) +
-                         " are kept.");
+    return MakeError(
+        Kind::kNotFound, "RECEIPT_UNKNOWN",
+        request.id ? "there is no receipt " + EscapeLine(*request.id, 32)
+                   : "no plan was carried out yet",
+        "'signet service apply' makes one; the last " + std::to_string(kKept) + " are kept.");
   }
   const keystore::ReceiptRecord& record = row->second.value;
   const std::string format = request.format.value_or("document");

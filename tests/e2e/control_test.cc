@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "tests/support/appliance.h"
+#include "tests/support/fake_systemd.h"
 #include "tests/support/handshake.h"
 #include "tests/support/loopback.h"
 #include "tests/support/served.h"
@@ -303,6 +304,53 @@ TEST_F(Control, DriftIsSeenByItself) {
   EXPECT_EQ(appliance.Cli({"service", "stop", "Cisco Tomcat"}).code, 0);
   ASSERT_TRUE(Eventually([&] { return Service().at("wire") == "unreachable"; }, Seconds(10)));
   EXPECT_EQ(Service().at("status"), "stopped");
+}
+
+// SPEC S4: units of systemd, here of a bus of the test's own.
+TEST(ControlOfUnits, ARestartIsOneJobOfSystemdAndClearsWhatWasOwed) {
+  const FakeSystemd systemd;
+  Appliance appliance;
+  appliance.EditConfig("[outgoing]",
+                       "[service.\"Cisco SIP Proxy\"]\nuser = \"nobody\"\ndriver = \"systemd\"\n"
+                       "unit = \"good.service\"\npublish = \"" +
+                           appliance.Spare("sip") +
+                           "\"\n[service.\"Cisco Presence Engine\"]\nuser = \"nobody\"\ndriver = "
+                           "\"systemd\"\nunit = \"absent.service\"\npublish = \"" +
+                           appliance.Spare("engine") + "\"\n[control]\nbus = \"" +
+                           systemd.address() + "\"\n[outgoing]");
+  appliance.StartAndWait();
+  const auto service = [&](const std::string& name) {
+    for (const json::value& item : appliance.List("service.list")) {
+      if (item.at("service") == json::string(name)) return item.as_object();
+    }
+    return json::object();
+  };
+  EXPECT_EQ(service("Cisco SIP Proxy").at("status"), "running");
+  EXPECT_EQ(service("Cisco Presence Engine").at("status"), "failed");
+  ASSERT_EQ(appliance.Cli({"certificate", "generate", "cup", "--yes"}).code, 0);
+  EXPECT_EQ(service("Cisco SIP Proxy").at("owed"), true);
+  const Outcome restarted = appliance.Cli({"service", "restart", "Cisco SIP Proxy"});
+  EXPECT_EQ(restarted.code, 0) << restarted.err;
+  EXPECT_EQ(systemd.Calls(), "call RestartUnit good.service replace\n");
+  EXPECT_EQ(service("Cisco SIP Proxy").at("owed"), false);
+  const Outcome absent = appliance.Cli({"service", "restart", "Cisco Presence Engine"});
+  EXPECT_EQ(absent.code, 3);
+  EXPECT_THAT(absent.err, HasSubstr("absent.service"));
+  EXPECT_EQ(service("Cisco Presence Engine").at("owed"), true);
+}
+
+// What is no unit of this machine is refused where it is written.
+TEST(ControlOfUnits, NamesThatAreNoUnitsAreRefusedWithTheirLine) {
+  for (const char* unit : {"good", "a/b.service", "x@host", "*.service", ""}) {
+    Appliance appliance;
+    appliance.EditConfig("[outgoing]",
+                         "[service.\"Cisco SIP Proxy\"]\nuser = \"nobody\"\ndriver = "
+                         "\"systemd\"\nunit = \"" +
+                             std::string(unit) + "\"\n[outgoing]");
+    const Outcome refused = appliance.RunToEnd();
+    EXPECT_EQ(refused.code, 2) << unit;
+    EXPECT_THAT(refused.err, HasSubstr("signet.toml:")) << unit;
+  }
 }
 
 }  // namespace

@@ -9,7 +9,7 @@
 #include <future>
 #include <thread>
 
-#include "tests/support/running_program.h"
+#include "tests/support/fake_systemd.h"
 
 namespace signet::testing {
 namespace {
@@ -29,25 +29,8 @@ std::string Word(const Result<T>& result) {
   return result ? "" : result.error().word;
 }
 
-// A bus with one thing on it that behaves like systemd (tests/support/fake_systemd.py).
 class Units : public ::testing::Test {
  protected:
-  Units() {
-    WriteWhole(folder_ / "bus.conf",
-               "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" "
-               "\"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\"><busconfig>"
-               "<type>custom</type><listen>" +
-                   address_ +
-                   "</listen><auth>EXTERNAL</auth><policy context=\"default\">"
-                   "<allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>"
-                   "<allow own=\"*\"/></policy></busconfig>");
-    bus_.emplace(std::vector<std::string>{"/usr/bin/dbus-daemon", "--nofork", "--print-address",
-                                          "--config-file", folder_ / "bus.conf"});
-    bus_->Await("(unix:path=)");
-    systemd_.emplace(std::vector<std::string>{"/usr/bin/python3", "-B", FAKE_SYSTEMD, address_});
-    systemd_->Await("(ready)");
-  }
-
   Status Restart(const std::string& unit, Duration limit = kLong) {
     return manager_.Run(UnitVerb::kRestart, unit, limit);
   }
@@ -56,13 +39,10 @@ class Units : public ::testing::Test {
     EXPECT_TRUE(status.has_value()) << status.error().ToString();
     return status ? std::move(status).value() : UnitStatus{};
   }
-  // The calls that changed something, as systemd was asked.
-  std::string Calls() const { return systemd_->Output().substr(systemd_->Output().find('\n') + 1); }
+  std::string Calls() const { return fake_.Calls(); }
 
-  ScratchFolder folder_;
-  std::string address_ = "unix:path=" + (folder_ / "bus");
-  std::optional<RunningProgram> bus_, systemd_;
-  UnitManager manager_{address_};
+  FakeSystemd fake_;
+  UnitManager manager_{fake_.address()};
 };
 
 TEST_F(Units, ARestartIsOneJobAndAnotherInvocation) {
@@ -86,7 +66,7 @@ TEST_F(Units, AStatusTellsStateProcessAndSinceWhen) {
   EXPECT_EQ("active", status.active);
   EXPECT_EQ("running", status.sub);
   EXPECT_EQ("success", status.result);
-  EXPECT_EQ(systemd_->pid(), status.main_pid);
+  EXPECT_EQ(fake_.systemd()->pid(), status.main_pid);
   EXPECT_TRUE(status.can_reload);
   ASSERT_TRUE(status.since.has_value());
   EXPECT_LT(std::chrono::system_clock::now() - *status.since, 60s);
@@ -157,7 +137,7 @@ TEST_F(Units, TheEndOfOtherJobsIsNotTakenForOurs) {
 
 TEST_F(Units, AnEndOfTheJobThatAStrangerClaimsIsNotBelieved) {
   EXPECT_EQ("UNIT_JOB_FAILED", Word(Restart("forged.service")));
-  EXPECT_THAT(systemd_->Output(), HasSubstr("forged\n"));
+  EXPECT_THAT(fake_.systemd()->Output(), HasSubstr("forged\n"));
 }
 
 TEST_F(Units, ASlowJobIsWaitedFor) {
@@ -217,8 +197,8 @@ TEST_F(Units, OtherRefusalsAreToldOnOneLine) {
 TEST_F(Units, ABusThatDiesDuringTheJobIsNoticedAtOnce) {
   const auto begin = std::chrono::steady_clock::now();
   auto run = std::async(std::launch::async, [&] { return Restart("endless.service"); });
-  systemd_->Await("(RestartUnit endless)");
-  bus_->Signal(SIGKILL);
+  fake_.systemd()->Await("(RestartUnit endless)");
+  fake_.bus()->Signal(SIGKILL);
   const Status lost = run.get();
   ASSERT_EQ("BUS_UNAVAILABLE", Word(lost));
   EXPECT_EQ(Kind::kUnavailable, lost.error().kind);
