@@ -130,6 +130,7 @@ Result<ChangeResult> Identities::Rollback(Operation& operation, const std::strin
   std::swap(identity.current, identity.previous);
   identity.current->since = in.now;
   identity.current->operation = operation.id;
+  identity.current->restored = true;
   Transaction transaction;
   plan.ExpectReads(transaction);
   transaction.Put(state_.layout().Identity(purpose.name), json::serialize(ToJson(identity)));

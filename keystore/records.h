@@ -56,9 +56,10 @@ struct IdentityVersion : LenientRecord {
   std::string distribution;  // a node's name or "multi-server"
   WallTime since{};
   std::string operation;  // that put it in place
+  bool restored = false;  // by a rollback
 };
 BOOST_DESCRIBE_STRUCT(IdentityVersion, (LenientRecord),
-                      (certificate, chain, key, distribution, since, operation))
+                      (certificate, chain, key, distribution, since, operation, restored))
 
 struct IdentityRecord : LenientRecord {
   std::string purpose;
@@ -130,9 +131,10 @@ inline constexpr char kCaChain[] = "CA chain";
 // A plan of restarts that is being carried out: what a crash leaves of it goes on.
 struct ApplyRecord : LenientRecord {
   std::string operation;
-  std::vector<std::string> services;  // not done yet
+  std::vector<std::string> services;     // not done yet
+  std::vector<std::string> rolled_back;  // purposes
 };
-BOOST_DESCRIBE_STRUCT(ApplyRecord, (LenientRecord), (operation, services))
+BOOST_DESCRIBE_STRUCT(ApplyRecord, (LenientRecord), (operation, services, rolled_back))
 
 // What was proved, signed by the appliance's own key.
 struct ReceiptRecord : LenientRecord {

@@ -46,9 +46,10 @@ struct ServiceChange {
   std::vector<std::string> restarted;  // with it, those below it among them
   std::vector<ServiceProof> proofs;
   std::vector<std::string> owed;  // causes that are still owed
+  Findings findings;              // what is not served as it should be
 };
 BOOST_DESCRIBE_STRUCT(ServiceChange, (),
-                      (changed, operation, service, status, restarted, proofs, owed))
+                      (changed, operation, service, status, restarted, proofs, owed, findings))
 
 struct ServiceStep {
   std::string service, node, action;  // restart | reload | by hand
@@ -78,14 +79,15 @@ BOOST_DESCRIBE_STRUCT(ApplyStep, (), (service, action, outcome, detail, remedy, 
 struct ApplyAnswer {
   bool changed = false;
   std::string operation;
-  bool proved = false;  // no step failed or was rolled back
+  bool ok = false;      // no step failed or was rolled back
+  bool proved = false;  // every step was proved by handshakes
   std::vector<ApplyStep> steps;
   std::vector<std::string> rolled_back;  // purposes whose former identity is current again
   std::string receipt;                   // id; empty when there was nothing to do
   Findings findings;                     // of steps that failed
 };
 BOOST_DESCRIBE_STRUCT(ApplyAnswer, (),
-                      (changed, operation, proved, steps, rolled_back, receipt, findings))
+                      (changed, operation, ok, proved, steps, rolled_back, receipt, findings))
 
 // Verify: openssl dgst -sha256 -verify KEY -signature SIGNATURE DOCUMENT.
 struct ReceiptRequest {

@@ -287,7 +287,7 @@ Status Appliance::Parts::MakeControl() {
 // A plan that a former process had begun, once the token can prove and sign.
 asio::awaitable<void> Appliance::Parts::GoOn() {
   asio::steady_timer timer(loop);
-  while (!stopping && !caretaker->Ready()) {
+  while (!stopping && !(caretaker->Ready() && control->looked())) {
     timer.expires_after(kNap);
     boost::system::error_code ignored;
     co_await timer.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
@@ -379,6 +379,7 @@ asio::awaitable<std::string> Appliance::Parts::Metrics() {
 asio::awaitable<void> Appliance::Parts::StopAll() {
   caretaker->Stop();
   control->Stop();
+  plan->Stop();
   stopping = true;
   monitor->Stop();
   co_await server->Stop();

@@ -1,11 +1,13 @@
 #include "services/control/change_plan.h"
 
 #include <algorithm>
+#include <set>
 
 #include "keystore/x509/certificate.h"
 #include "platform/encoding.h"
 #include "platform/failpoint.h"
 #include "platform/logging.h"
+#include "services/control/plan_rules.h"
 
 namespace signet::services {
 
@@ -61,41 +63,20 @@ RequestContext OwnContext() {
   return context;
 }
 
-// Whether what asks for the restart is a certificate that took an older one's place, which is kept:
-// one that a rollback has put there is not gone forward from.
-bool IsNewer(const keystore::Snapshot& snapshot, const OwedRecord& record) {
-  const auto row = snapshot.identities.find(record.cause);
-  if (row == snapshot.identities.end()) return false;
-  const auto& [current, previous] = std::tie(row->second.value.current, row->second.value.previous);
-  if (!current || !previous || current->operation != record.operation) return false;
-  const auto* now = snapshot.Certificate(current->certificate);
-  const auto* before = snapshot.Certificate(previous->certificate);
-  return now != nullptr && before != nullptr &&
-         before->fields().not_before <= now->fields().not_before;
-}
-
 bool IsFine(const api::ApplyStep& step) {
   return step.outcome == "proved" || step.outcome == "done" || step.outcome == "skipped";
 }
 
 void NoteTrouble(const api::ApplyStep& step, Findings& findings) {
+  if (step.outcome == "skipped") {
+    findings.push_back({Severity::kWarning, "STEP_SKIPPED", step.service + ": " + step.detail, ""});
+  }
   if (IsFine(step)) return;
   std::string text = step.service + " " + step.outcome + ": " + step.detail;
   if (!step.remedy.empty()) text += ". " + step.remedy;
   if (!step.output.empty()) text += " Its last line: " + step.output.back();
   findings.push_back({Severity::kError, step.outcome == "failed" ? "STEP_FAILED" : "ROLLED_BACK",
                       EscapeLine(text, 2048), ""});
-}
-
-// The first look that is not as it should be.
-std::string FirstTrouble(const std::vector<WireLook>& looks, std::string& remedy) {
-  for (const WireLook& look : looks) {
-    if (look.verdict == WireVerdict::kCurrent) continue;
-    remedy = look.remedy;
-    return look.endpoint + ", " + look.purpose + ": " + std::string(WireVerdictName(look.verdict)) +
-           ", " + look.detail;
-  }
-  return {};
 }
 
 }  // namespace
@@ -114,61 +95,66 @@ boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::Apply(
                             "… any more: other restarts are owed now",
                         "Look at the present plan (signet service plan) and apply that one.");
   }
+  co_return co_await ApplyThese(operation, slots, hash, {});
+}
+
+boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::ApplyThese(
+    std::shared_ptr<keystore::Operation> operation, std::vector<ControlCenter::Slot*> slots,
+    std::string hash, std::vector<std::string> rolled_back) {
   if (slots.empty()) {
     operation->detail = "nothing is owed";
+    co_await Forget();
     api::ApplyAnswer nothing;
     nothing.operation = operation->id;
-    nothing.proved = true;
+    nothing.ok = nothing.proved = true;
     nothing.findings = {NothingOwed()};
     co_return nothing;
   }
-  {
-    const std::lock_guard lock(mutex_);
-    if (!running_.empty()) {
-      co_return MakeError(Kind::kConflict, "APPLY_IN_PROGRESS",
-                          "operation " + running_ + " carries out a plan already",
-                          "Wait for it ('signet events'), then look at 'signet service plan'.");
-    }
-    running_ = operation->id;
+  const Turn turn(*this, operation->id);
+  if (!turn.taken()) {
+    co_return MakeError(Kind::kConflict, "APPLY_IN_PROGRESS",
+                        "operation " + turn.other() + " carries out a plan already",
+                        "Wait for it ('signet events'), then look at 'signet service plan'.");
   }
-  Result<api::ApplyAnswer> answer = co_await Steps(slots, operation->id, hash);
-  {
-    const std::lock_guard lock(mutex_);
-    running_.clear();
-  }
-  if (answer) {
-    for (const api::ApplyStep& step : answer.value().steps)
-      operation->detail +=
-          (operation->detail.empty() ? "" : ", ") + step.service + " " + step.outcome;
-  }
+  api::ApplyAnswer answer = co_await Steps(slots, operation->id, hash, rolled_back);
+  for (const api::ApplyStep& step : answer.steps)
+    operation->detail +=
+        (operation->detail.empty() ? "" : ", ") + step.service + " " + step.outcome;
   co_return answer;
 }
 
-boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::Steps(
-    std::vector<ControlCenter::Slot*> slots, std::string operation, std::string hash) {
+boost::asio::awaitable<api::ApplyAnswer> ChangePlan::Steps(std::vector<ControlCenter::Slot*> slots,
+                                                           std::string operation, std::string hash,
+                                                           std::vector<std::string> rolled_back) {
   const WallTime begun = parts_.clock.Now();
   std::vector<std::string> left;
   for (const ControlCenter::Slot* slot : slots) left.push_back(ControlCenter::ConfigOf(*slot).name);
   api::ApplyAnswer answer;
   answer.changed = true;
   answer.operation = operation;
-  answer.proved = true;
-  for (ControlCenter::Slot* slot : slots) {
-    SIGNET_CO_TRY(Note(operation, left));
-    Failpoint("apply.noted");
-    api::ApplyStep step = co_await Do(*slot, operation, answer);
-    answer.proved = answer.proved && IsFine(step);
+  answer.rolled_back = std::move(rolled_back);
+  answer.ok = answer.proved = answer.rolled_back.empty();
+  const auto keep = [&answer, this](api::ApplyStep step) {
+    answer.ok = answer.ok && IsFine(step);
+    answer.proved = answer.proved && step.outcome == "proved";
     tell_("proof",
           step.service + ": " + step.outcome + (step.detail.empty() ? "" : ", ") + step.detail,
-          {{"operation", operation}, {"step", ToJson(step)}});
+          {{"operation", answer.operation}, {"step", ToJson(step)}});
     NoteTrouble(step, answer.findings);
     answer.steps.push_back(std::move(step));
+  };
+  for (ControlCenter::Slot* slot : slots) {
+    if (stopping_) break;  // what is left goes on at the next start
+    co_await Note(operation, left, answer);
+    Failpoint("apply.noted");
+    api::ApplyStep step = co_await Do(*slot, operation, answer);
+    keep(std::move(step));
     left.erase(left.begin());
     Failpoint("apply.step-done");
   }
   // What a rollback asked of services that had been done, or come later: once more, with the former
   // identity. The one that failed has it already.
-  if (!answer.rolled_back.empty()) {
+  if (!answer.rolled_back.empty() && !stopping_) {
     for (ControlCenter::Slot* slot : parts_.center.Owing()) {
       const std::string& name = ControlCenter::ConfigOf(*slot).name;
       const bool failed =
@@ -177,22 +163,26 @@ boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::Steps(
           });
       if (failed) continue;
       api::ApplyStep step = co_await Do(*slot, operation, answer);
-      answer.proved = false;
-      NoteTrouble(step, answer.findings);
-      answer.steps.push_back(std::move(step));
+      keep(std::move(step));
     }
+    answer.ok = answer.proved = false;
   }
-  auto sign = [this, operation, hash, begun, &answer]() -> Result<std::string> {
-    return parts_.receipts.Sign(operation, hash, begun, answer);
+  // A copy: a token that hangs may keep the job beyond this wait.
+  auto sign = [&receipts = parts_.receipts, operation, hash, begun,
+               copy = answer]() -> Result<std::string> {
+    return receipts.Sign(operation, hash, begun, copy);
   };
   Result<std::string> receipt = co_await RunOn(parts_.change_lane, std::move(sign), kChangeLimit);
   if (receipt) {
     answer.receipt = receipt.value();
   } else {
-    Log(LogLevel::kError, "the receipt of operation " + operation +
-                              " could not be signed: " + receipt.error().ToString());
+    answer.proved = false;
+    answer.findings.push_back(
+        {Severity::kError, "RECEIPT_NOT_SIGNED",
+         "there is no receipt of this: " + receipt.error().detail + ". " + receipt.error().remedy,
+         ""});
   }
-  SIGNET_CO_TRY(Forget(operation));
+  if (!stopping_) co_await Forget();
   co_return answer;
 }
 
@@ -206,18 +196,23 @@ boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
   struct Seen {
     std::optional<Error> error;
     std::vector<WireLook> looks;
-    std::string skipped;  // why nothing was done
+    std::string skipped;             // why nothing was done
+    std::set<std::string> worsened;  // purposes that were served before, and are not now
+    std::vector<std::string> lines;  // its last ones, where it failed
   };
-  auto job = [&center = parts_.center, &slot, &config, verb]() -> Result<Seen> {
+  auto job = [&center = parts_.center, &slot, &config, verb, owed]() -> Result<Seen> {
     Seen seen;
     if (config.driver == DriverKind::kUnmanaged) {
       seen.looks = center.Prove(slot);
-      if (seen.looks.empty() || !AllCurrent(seen.looks)) {
+      const std::vector<OwedRecord> done = ServedOf(owed, seen.looks);
+      SIGNET_TRY(center.Settle(slot, done));
+      if (done.size() < owed.size()) {
         seen.skipped = "somebody must restart it; 'signet service restart " + config.name +
                        "' notes that it was done";
       }
       return seen;
     }
+    const std::vector<WireLook> before = center.LookNow(slot);
     const auto look = center.Look(slot);
     if (look && look.value().status == ServiceStatus::kStopped) {
       seen.skipped = "it is stopped, and takes up what there is when it starts";
@@ -225,12 +220,23 @@ boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
     }
     Status acted = center.Act(slot, verb);
     Failpoint("apply.acted");
-    if (!acted) seen.error = std::move(acted).error();
-    if (!seen.error) seen.looks = center.Prove(slot);
-    if (seen.error) return seen;
-    if (AllCurrent(seen.looks)) seen.looks = center.ProveAgain(slot);
-    Status runs = center.StillRuns(slot);
-    if (!runs) seen.error = std::move(runs).error();
+    if (acted) {
+      seen.looks = center.Prove(slot);
+      if (AllCurrent(seen.looks)) seen.looks = center.ProveAgain(slot);
+      acted = center.StillRuns(slot);
+    }
+    if (acted && AllCurrent(seen.looks)) {
+      SIGNET_TRY(center.Settle(slot, owed));
+      return seen;
+    }
+    seen.lines = center.LastLines(slot);
+    if (!acted) {
+      seen.error = std::move(acted).error();
+      if (WasTold(*seen.error) && (before.empty() || AnyServed(before)))
+        for (const OwedRecord& record : owed) seen.worsened.insert(record.cause);
+    } else {
+      seen.worsened = Worsened(before, seen.looks);
+    }
     return seen;
   };
   api::ApplyStep step;
@@ -257,13 +263,15 @@ boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
   }
   if (step.detail.empty()) {
     step.outcome = seen.value().looks.empty() ? "done" : "proved";
-    const Status settled = parts_.center.Settle(slot, owed);
-    if (!settled) step.detail = settled.error().detail;
     co_return step;
   }
-  step.output = parts_.center.LastLines(slot);
+  step.output = seen.value().lines;
   step.outcome = "failed";
-  const bool back = co_await PutBack(slot, operation, owed, step, answer);
+  std::vector<OwedRecord> asked;
+  for (const OwedRecord& record : owed) {
+    if (seen.value().worsened.contains(record.cause)) asked.push_back(record);
+  }
+  const bool back = co_await PutBack(slot, operation, asked, step, answer);
   if (back) step.outcome = "rolled back";
   co_return step;
 }
@@ -275,12 +283,14 @@ boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std:
   std::vector<std::string> purposes;
   const auto snapshot = parts_.state.Now();
   for (const OwedRecord& record : owed) {
-    if (IsNewer(*snapshot, record)) purposes.push_back(record.cause);
+    if (CanGoBack(*snapshot, record)) purposes.push_back(record.cause);
   }
   if (purposes.empty()) {
-    step.detail += "; nothing can be put back, for no former identity is kept";
+    step.detail += "; nothing is put back, for no former identity would be served in its place";
     co_return false;
   }
+  bool all_back = true;
+  std::size_t put_back = 0;
   for (const std::string& purpose : purposes) {
     Changes::Work work = [this, purpose](std::shared_ptr<keystore::Operation> own)
         -> boost::asio::awaitable<Result<json::value>> {
@@ -300,10 +310,13 @@ boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std:
       step.detail +=
           "; the former identity of " + purpose + " could not be put back: " + back.error().detail;
       step.remedy = back.error().remedy;
-      co_return false;
+      all_back = false;
+      continue;
     }
+    ++put_back;
     answer.rolled_back.push_back(purpose);
   }
+  if (put_back == 0) co_return false;
   Failpoint("apply.rolled-back");
   const ControlledService& config = ControlCenter::ConfigOf(slot);
   const ServiceVerb verb =
@@ -313,7 +326,12 @@ boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std:
     Status acted = center.Act(slot, verb);
     if (!acted && verb == ServiceVerb::kReload) acted = center.Act(slot, ServiceVerb::kRestart);
     if (!acted) return std::move(acted).error();
-    return center.Prove(slot);
+    std::vector<WireLook> looks = center.Prove(slot);
+    if (AllCurrent(looks)) {
+      const std::vector<OwedRecord> present = center.OwedOf(slot);
+      SIGNET_TRY(center.Settle(slot, present));
+    }
+    return looks;
   };
   Result<std::vector<WireLook>> again =
       co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
@@ -332,26 +350,39 @@ boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std:
   }
   step.detail += again.value().empty() ? "; the former identity is back in place"
                                        : "; the former identity is back, and is served";
-  const std::vector<OwedRecord> present = parts_.center.OwedOf(slot);
-  std::ignore = parts_.center.Settle(slot, present);
-  co_return true;
+  co_return all_back;
 }
 
-Status ChangePlan::Note(const std::string& operation, const std::vector<std::string>& services) {
+// What a crash leaves of the plan. That it cannot be written is no reason to leave it half done.
+boost::asio::awaitable<void> ChangePlan::Note(std::string operation,
+                                              std::vector<std::string> services,
+                                              api::ApplyAnswer& answer) {
   keystore::ApplyRecord record;
-  record.services = services;
-  record.operation = operation;
-  keystore::Transaction transaction;
-  transaction.Put(parts_.state.layout().Applying(), json::serialize(ToJson(record)));
-  SIGNET_TRY(parts_.state.store().Commit(transaction, kStoreLimit));
-  return Ok();
+  record.services = std::move(services);
+  record.operation = std::move(operation);
+  record.rolled_back = answer.rolled_back;
+  auto write = [&state = parts_.state, text = json::serialize(ToJson(record))]() -> Status {
+    keystore::Transaction transaction;
+    transaction.Put(state.layout().Applying(), text);
+    SIGNET_TRY(state.store().Commit(transaction, kStoreLimit));
+    return Ok();
+  };
+  const Status written = co_await RunOn(parts_.control_lane, std::move(write), kChangeLimit);
+  if (!written)
+    answer.findings.push_back({Severity::kWarning, "PLAN_NOT_NOTED", written.error().detail, ""});
 }
 
-Status ChangePlan::Forget(const std::string&) {
-  keystore::Transaction transaction;
-  transaction.Delete(parts_.state.layout().Applying());
-  SIGNET_TRY(parts_.state.store().Commit(transaction, kStoreLimit));
-  return Ok();
+boost::asio::awaitable<void> ChangePlan::Forget() {
+  if (!parts_.state.Now()->applying) co_return;
+  auto write = [&state = parts_.state]() -> Status {
+    keystore::Transaction transaction;
+    transaction.Delete(state.layout().Applying());
+    SIGNET_TRY(state.store().Commit(transaction, kStoreLimit));
+    return Ok();
+  };
+  const Status written = co_await RunOn(parts_.control_lane, std::move(write), kChangeLimit);
+  if (!written)
+    Log(LogLevel::kError, "the end of a plan was not noted: " + written.error().ToString());
 }
 
 boost::asio::awaitable<void> ChangePlan::GoOn() {
@@ -364,11 +395,15 @@ boost::asio::awaitable<void> ChangePlan::GoOn() {
       "operation " + left.operation + " was interrupted; what it had left goes on: " + names;
   Log(LogLevel::kWarning, text);
   tell_("proof", text, {{"operation", left.operation}, {"services", ToJson(left.services)}});
-  Changes::Work work = [this](std::shared_ptr<keystore::Operation> operation)
+  Changes::Work work = [this, left](std::shared_ptr<keystore::Operation> operation)
       -> boost::asio::awaitable<Result<json::value>> {
-    RequestContext own = OwnContext();
-    api::ApplyRequest all;
-    Result<api::ApplyAnswer> answer = co_await Apply(std::move(own), operation, std::move(all));
+    std::vector<ControlCenter::Slot*> slots = parts_.center.Owing();
+    std::erase_if(slots, [&](const ControlCenter::Slot* slot) {
+      return std::find(left.services.begin(), left.services.end(),
+                       ControlCenter::ConfigOf(*slot).name) == left.services.end();
+    });
+    const std::string hash = PlanOf(parts_.center, parts_.names.node, slots).hash;
+    Result<api::ApplyAnswer> answer = co_await ApplyThese(operation, slots, hash, left.rolled_back);
     if (!answer) co_return std::move(answer).error();
     co_return ToJson(answer.value());
   };
@@ -377,8 +412,6 @@ boost::asio::awaitable<void> ChangePlan::GoOn() {
   Result<json::value> done =
       co_await parts_.changes.Run(std::move(context), "service.apply", digest, std::move(work));
   if (!done) Log(LogLevel::kError, "the plan could not go on: " + done.error().ToString());
-  // Nothing is owed any more, or what it says stays in force.
-  if (parts_.center.Owing().empty()) std::ignore = Forget(left.operation);
 }
 
 }  // namespace signet::services

@@ -47,6 +47,8 @@ class ChangePlan {
   // A plan that a former process of this daemon left: what it had begun goes on. Once, after the
   // token is operational.
   boost::asio::awaitable<void> GoOn();
+  // No further step is begun.
+  void Stop() { stopping_ = true; }
 
  private:
   boost::asio::awaitable<api::ApplyStep> Do(ControlCenter::Slot& slot, std::string operation,
@@ -54,15 +56,43 @@ class ChangePlan {
   boost::asio::awaitable<bool> PutBack(ControlCenter::Slot& slot, std::string operation,
                                        const std::vector<keystore::OwedRecord>& owed,
                                        api::ApplyStep& step, api::ApplyAnswer& answer);
-  boost::asio::awaitable<Result<api::ApplyAnswer>> Steps(std::vector<ControlCenter::Slot*> slots,
-                                                         std::string operation, std::string hash);
-  Status Note(const std::string& operation, const std::vector<std::string>& services);
-  Status Forget(const std::string& operation);
+  boost::asio::awaitable<Result<api::ApplyAnswer>> ApplyThese(
+      std::shared_ptr<keystore::Operation> operation, std::vector<ControlCenter::Slot*> slots,
+      std::string hash, std::vector<std::string> rolled_back);
+  boost::asio::awaitable<api::ApplyAnswer> Steps(std::vector<ControlCenter::Slot*> slots,
+                                                 std::string operation, std::string hash,
+                                                 std::vector<std::string> rolled_back);
+  boost::asio::awaitable<void> Note(std::string operation, std::vector<std::string> services,
+                                    api::ApplyAnswer& answer);
+  boost::asio::awaitable<void> Forget();
+
+  // One plan at a time, for as long as this lives.
+  class Turn {
+   public:
+    Turn(ChangePlan& plan, const std::string& operation) : plan_(plan) {
+      const std::lock_guard lock(plan.mutex_);
+      other_ = plan.running_;
+      if (other_.empty()) plan.running_ = operation;
+    }
+    ~Turn() {
+      const std::lock_guard lock(plan_.mutex_);
+      if (taken()) plan_.running_.clear();
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    bool taken() const { return other_.empty(); }
+    const std::string& other() const { return other_; }
+
+   private:
+    ChangePlan& plan_;
+    std::string other_;
+  };
 
   Parts parts_;
   ControlCenter::Teller tell_;
   mutable std::mutex mutex_;  // guards `running_`
   std::string running_;       // operation
+  std::atomic<bool> stopping_{false};
 };
 
 }  // namespace signet::services

@@ -125,19 +125,32 @@ ControlCenter::Slot* ControlCenter::Find(const std::string& service) const {
 
 const ControlledService& ControlCenter::ConfigOf(const Slot& slot) { return slot.config; }
 
+// Its own, and those of a service above it that no configuration names: nobody else could restart
+// it for them.
 std::vector<keystore::OwedRecord> ControlCenter::OwedOf(const Slot& slot) const {
-  return keystore::Owed::Of(*parts_.state.Now(), slot.config.name);
+  const auto snapshot = parts_.state.Now();
+  std::vector<keystore::OwedRecord> owed = keystore::Owed::Of(*snapshot, slot.config.name);
+  for (const keystore::Service& row : parts_.catalogue.services) {
+    const bool above =
+        std::find(row.below.begin(), row.below.end(), slot.config.name) != row.below.end();
+    if (!above || Find(row.name) != nullptr) continue;
+    const auto more = keystore::Owed::Of(*snapshot, row.name);
+    owed.insert(owed.end(), more.begin(), more.end());
+  }
+  return owed;
 }
 
 std::vector<ControlCenter::Slot*> ControlCenter::Owing() const {
-  std::vector<Slot*> owing;
-  std::set<std::string> below;
+  std::set<std::string> wanted;
   for (const auto& slot : slots_) {
     if (OwedOf(*slot).empty()) continue;
-    owing.push_back(slot.get());
-    below.insert(slot->row->below.begin(), slot->row->below.end());
+    wanted.insert(slot->config.name);
+    wanted.insert(slot->row->below.begin(), slot->row->below.end());
   }
-  std::erase_if(owing, [&](const Slot* slot) { return below.contains(slot->config.name); });
+  std::vector<Slot*> owing;
+  for (const auto& slot : slots_) {
+    if (wanted.contains(slot->config.name)) owing.push_back(slot.get());
+  }
   return owing;
 }
 
@@ -161,8 +174,12 @@ Status ControlCenter::Act(Slot& slot, ServiceVerb verb) {
                      "Wait for that to end ('signet service list').");
   }
   const auto until = parts_.clock.Steady() + slot.config.limit;
-  if (const Status done = slot.driver->Run(verb, slot.config.limit); !done)
-    return WithLines(done.error(), slot.driver->LastLines());
+  if (Status done = slot.driver->Run(verb, slot.config.limit); !done) {
+    Error error = std::move(done).error();
+    // The wait is over, and so is this change: to the journal a time-out is work that goes on.
+    if (error.kind == Kind::kTimeout) error.kind = Kind::kUnavailable;
+    return WithLines(std::move(error), slot.driver->LastLines());
+  }
   if (verb == ServiceVerb::kStop) return Ok();
   while (true) {
     SIGNET_TRY(const ServiceLook look, slot.driver->Look());
@@ -237,7 +254,11 @@ api::ServiceChange ControlCenter::RunNow(Slot& slot, ServiceVerb verb, Status& f
   std::vector<Slot*> all = {&slot};
   if (verb == ServiceVerb::kRestart) {
     for (const std::string& name : slot.row->below) {
-      if (Slot* below = Find(name)) all.push_back(below);
+      Slot* below = Find(name);
+      if (below == nullptr) continue;
+      // One that somebody has stopped stays so.
+      const auto look = below->driver->Look();
+      if (!look || look.value().status != ServiceStatus::kStopped) all.push_back(below);
     }
   }
   for (Slot* one : all) {
@@ -248,8 +269,18 @@ api::ServiceChange ControlCenter::RunNow(Slot& slot, ServiceVerb verb, Status& f
     tell_("service", one->config.name + ": " + std::string(ServiceVerbName(verb)) + " done",
           {{"service", one->config.name}, {"verb", ServiceVerbName(verb)}});
     if (verb == ServiceVerb::kStop) continue;
-    const std::vector<WireLook> looks = Prove(*one);
-    for (const WireLook& look : looks) change.proofs.push_back(ProofOf(one->config.name, look));
+    std::vector<WireLook> looks = Prove(*one);
+    if (AllCurrent(looks)) looks = ProveAgain(*one);
+    failed = StillRuns(*one);
+    if (!failed) break;
+    for (const WireLook& look : looks) {
+      change.proofs.push_back(ProofOf(one->config.name, look));
+      if (look.verdict == WireVerdict::kCurrent) continue;
+      change.findings.push_back({Severity::kWarning, "NOT_SERVED",
+                                 one->config.name + " at " + look.endpoint + ", " + look.purpose +
+                                     ": " + look.detail + ". " + look.remedy,
+                                 look.fingerprint});
+    }
     if (!AllCurrent(looks)) continue;
     const bool took_up = verb == ServiceVerb::kRestart ||
                          (verb == ServiceVerb::kReload && one->config.take_up == TakeUp::kReload);

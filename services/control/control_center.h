@@ -69,6 +69,8 @@ class ControlCenter {
   // seen here.
   boost::asio::awaitable<void> Watch(Duration interval);
   void Stop() { stopping_ = true; }
+  // Watch has been through all services once.
+  bool looked() const { return looked_; }
 
   // What came to be owed with this state; called for each one.
   void TellOwed(const keystore::Snapshot& now);
@@ -83,8 +85,8 @@ class ControlCenter {
   // Null when no configuration names it.
   Slot* Find(const std::string& service) const;
   const keystore::Catalogue& catalogue() const { return parts_.catalogue; }
-  // Services that owe something and are configured, in the catalogue's order, what is below another
-  // that owes left out (it restarts with that one).
+  // Services under control that owe something, and those below one that does, in the catalogue's
+  // order.
   std::vector<Slot*> Owing() const;
   static const ControlledService& ConfigOf(const Slot& slot);
   std::vector<keystore::OwedRecord> OwedOf(const Slot& slot) const;
@@ -93,6 +95,7 @@ class ControlCenter {
   Status Act(Slot& slot, ServiceVerb verb);
   // Looks until all is current or the limit is over.
   std::vector<WireLook> Prove(Slot& slot);
+  std::vector<WireLook> LookNow(Slot& slot) { return LookOnce(slot, kOneLook); }
   // Whether it still runs and serves after a moment: some die a second later.
   std::vector<WireLook> ProveAgain(Slot& slot);
   Status StillRuns(Slot& slot);
@@ -101,6 +104,7 @@ class ControlCenter {
 
  private:
   explicit ControlCenter(Parts parts, Teller tell);
+  static constexpr Duration kOneLook = std::chrono::milliseconds(4500);
   api::ServiceInfo Describe(const keystore::Service& row) const;
   api::ServiceChange RunNow(Slot& slot, ServiceVerb verb, Status& failed);
   std::vector<WireLook> LookOnce(Slot& slot, Duration limit);
@@ -115,7 +119,7 @@ class ControlCenter {
   Teller tell_;
   keystore::Owed owed_;
   std::vector<std::unique_ptr<Slot>> slots_;  // in the catalogue's order
-  std::atomic<bool> stopping_{false};
+  std::atomic<bool> stopping_{false}, looked_{false};
   std::mutex told_mutex_;
   std::map<std::string, std::string> told_;  // operation by OwedName
 };

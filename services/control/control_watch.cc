@@ -77,8 +77,8 @@ std::vector<keystore::OwedRecord> ControlCenter::Evident(
 }
 
 void ControlCenter::LookAt(Slot& slot) {
-  const std::unique_lock acting(slot.acting, std::try_to_lock);
-  if (!acting.owns_lock()) return;  // it is on its way, and looked at there
+  // One that is on its way is looked at there; nobody who wants to act waits for a look.
+  if (!std::unique_lock(slot.acting, std::try_to_lock).owns_lock()) return;
   const auto owed = OwedOf(slot);
   const std::vector<WireLook> looks = LookOnce(slot, kHandshakeLimit);
   Remember(slot, looks);
@@ -107,6 +107,7 @@ boost::asio::awaitable<void> ControlCenter::Watch(Duration interval) {
   while (!stopping_) {
     std::function<void(Slot&)> look = [this](Slot& slot) { LookAt(slot); };
     co_await Each(std::move(look));
+    looked_ = true;
     // In short naps, so that Stop is heard soon.
     for (Duration slept{}; slept < interval && !stopping_; slept += kNap) {
       timer.expires_after(kNap);

@@ -61,7 +61,7 @@ class ProcessDriver final : public ServiceDriver {
     const ProcessStatus seen = supervisor_.Look();
     ServiceLook look;
     // One that was asked to end has not failed.
-    const bool failed = !seen.running && wanted_ && !seen.ended.empty();
+    const bool failed = !seen.running && wanted_;
     look.status = seen.running ? ServiceStatus::kRunning
                   : failed     ? ServiceStatus::kFailed
                                : ServiceStatus::kStopped;

@@ -73,7 +73,7 @@ void AddServices(std::vector<Command>& table) {
                                {"detail", "DETAIL", Column::As::kText, true}},
                    .rows = "steps",
                    .hint = "receipt {receipt}: signet service receipt",
-                   .verdict = "proved"});
+                   .verdict = "ok"});
   table.push_back({.noun = "service",
                    .verb = "receipt",
                    .method = "service.receipt",
