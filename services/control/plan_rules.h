@@ -23,7 +23,8 @@ bool WasTold(const Error& error);
 bool AnyServed(const std::vector<WireLook>& looks);
 
 // Purposes whose endpoint served one of their certificates before and does not serve the new one
-// now, for a reason that the former one does not have: what was wrong before is no reason to go back.
+// now, for a reason that the former one does not have: what was wrong before is no reason to go
+// back.
 std::set<std::string> Worsened(const std::vector<WireLook>& before,
                                const std::vector<WireLook>& now);
 

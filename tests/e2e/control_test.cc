@@ -339,6 +339,31 @@ TEST(ControlOfUnits, ARestartIsOneJobOfSystemdAndClearsWhatWasOwed) {
   EXPECT_EQ(service("Cisco Presence Engine").at("owed"), true);
 }
 
+// SPEC S3: the router's restart is that of the services below it, too.
+TEST(ControlOfUnits, WhatIsBelowTheRouterRestartsWithIt) {
+  const FakeSystemd systemd;
+  Appliance appliance;
+  std::string services;
+  for (const auto& [name, folder] :
+       {std::pair{"Cisco XCP Router", "router"}, std::pair{"Cisco XCP Connection Manager", "cm"}}) {
+    services += "[service.\"" + std::string(name) +
+                "\"]\nuser = \"nobody\"\ndriver = \"systemd\"\nunit = \"good.service\"\n" +
+                "publish = \"" + appliance.Spare(folder) + "\"\n";
+  }
+  appliance.EditConfig("[outgoing]",
+                       services + "[control]\nbus = \"" + systemd.address() + "\"\n[outgoing]");
+  appliance.StartAndWait();
+  ASSERT_EQ(appliance.Cli({"certificate", "generate", "cup-xmpp", "--yes"}).code, 0);
+  const json::value plan = appliance.MustRpc("service.plan");
+  ASSERT_EQ(plan.at("steps").as_array().size(), 2u) << json::serialize(plan);
+  EXPECT_EQ(plan.at("steps").at(0).at("service"), "Cisco XCP Router");
+  const Outcome applied = appliance.Cli({"service", "apply"});
+  EXPECT_EQ(applied.code, 0) << applied.err;
+  const std::string once = "call RestartUnit good.service replace\n";
+  EXPECT_EQ(systemd.Calls(), once + once);
+  EXPECT_EQ(appliance.MustRpc("service.plan").at("steps").as_array().size(), 0u);
+}
+
 // What is no unit of this machine is refused where it is written.
 TEST(ControlOfUnits, NamesThatAreNoUnitsAreRefusedWithTheirLine) {
   for (const char* unit : {"good", "a/b.service", "x@host", "*.service", ""}) {

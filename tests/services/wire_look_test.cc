@@ -6,6 +6,7 @@
 
 #include "keystore/owed.h"
 #include "keystore/x509/certificate.h"
+#include "services/control/plan_rules.h"
 #include "tests/services/publish_world.h"
 
 namespace signet::services {
@@ -96,6 +97,34 @@ TEST_F(WireLookTest, WhatCannotBeReachedOrReadIsNeverCurrent) {
   fetched.chain = {"no certificate"};
   look = services::Judge(*state->Now(), purpose, endpoint, fetched, now);
   EXPECT_EQ(look.verdict, WireVerdict::kOther);
+}
+
+// SPEC B4: a plan goes back for what it made worse, and for nothing else.
+TEST_F(WireLookTest, OnlyWhatGotWorseIsAReasonToGoBack) {
+  const auto look = [](const std::string& purpose, WireVerdict verdict) {
+    WireLook one;
+    one.endpoint = "127.0.0.1:443";
+    one.purpose = purpose;
+    one.verdict = verdict;
+    return one;
+  };
+  using enum WireVerdict;
+  const std::vector<WireLook> before = {look("cup", kFormer), look("cup-ECDSA", kUnreachable)};
+  EXPECT_THAT(Worsened(before, {look("cup", kCurrent), look("cup-ECDSA", kUnreachable)}),
+              IsEmpty());
+  EXPECT_THAT(Worsened(before, {look("cup", kInvalid)}), IsEmpty()) << "the former would be, too";
+  for (const WireVerdict verdict : {kFormer, kOther, kIncomplete, kUnreachable})
+    EXPECT_EQ(Worsened(before, {look("cup", verdict)}), std::set<std::string>{"cup"});
+  EXPECT_TRUE(WasTold(MakeError(Kind::kUnavailable, "UNIT_JOB_FAILED", "")));
+  EXPECT_FALSE(WasTold(MakeError(Kind::kConflict, "SERVICE_BUSY", "")));
+  EXPECT_FALSE(WasTold(MakeError(Kind::kDenied, "UNIT_DENIED", "")));
+  EXPECT_FALSE(WasTold(MakeError(Kind::kUnavailable, "BUS_UNAVAILABLE", "")));
+  // Of what is owed, the wire can tell of certificates alone.
+  keystore::OwedRecord cup, trust;
+  cup.cause = "cup";
+  trust.cause = "cup-trust";
+  EXPECT_EQ(ServedOf({cup, trust}, {look("cup", kCurrent)}).size(), 1u);
+  EXPECT_THAT(ServedOf({cup}, {look("cup", kCurrent), look("cup", kFormer)}), IsEmpty());
 }
 
 // SPEC S3: what is owed is kept with the change, once for a cause, and goes when that one was seen.
