@@ -84,7 +84,6 @@ class ControlCenter {
   struct Slot;
   // Null when no configuration names it.
   Slot* Find(const std::string& service) const;
-  const keystore::Catalogue& catalogue() const { return parts_.catalogue; }
   // Services under control that owe something, and those below one that does, in the catalogue's
   // order.
   std::vector<Slot*> Owing() const;
@@ -95,7 +94,7 @@ class ControlCenter {
   Status Act(Slot& slot, ServiceVerb verb);
   // Looks until all is current or the limit is over.
   std::vector<WireLook> Prove(Slot& slot);
-  std::vector<WireLook> LookNow(Slot& slot) { return LookOnce(slot, kOneLook); }
+  std::vector<WireLook> LookNow(Slot& slot);
   // Whether it still runs and serves after a moment: some die a second later.
   std::vector<WireLook> ProveAgain(Slot& slot);
   Status StillRuns(Slot& slot);
@@ -104,7 +103,6 @@ class ControlCenter {
 
  private:
   explicit ControlCenter(Parts parts, Teller tell);
-  static constexpr Duration kOneLook = std::chrono::milliseconds(4500);
   api::ServiceInfo Describe(const keystore::Service& row) const;
   api::ServiceChange RunNow(Slot& slot, ServiceVerb verb, Status& failed);
   std::vector<WireLook> LookOnce(Slot& slot, Duration limit);
