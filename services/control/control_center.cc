@@ -212,9 +212,7 @@ std::vector<WireLook> ControlCenter::Prove(Slot& slot) {
   }
 }
 
-std::vector<WireLook> ControlCenter::LookNow(Slot& slot) {
-  return LookOnce(slot, kHandshakeLimit);
-}
+std::vector<WireLook> ControlCenter::LookNow(Slot& slot) { return LookOnce(slot, kHandshakeLimit); }
 
 std::vector<WireLook> ControlCenter::ProveAgain(Slot& slot) {
   std::this_thread::sleep_for(kSettling);
