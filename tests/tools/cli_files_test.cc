@@ -90,6 +90,20 @@ TEST_F(CliTest, AnUploadReadsAFileOrStandardInput) {
   EXPECT_THAT(missing.err, HasSubstr("no.pem"));
 }
 
+// Ended with SIGSEGV: the list lay in an object whose members moved.
+TEST_F(CliTest, SeveralCertificatesTravelInOneRequest) {
+  Play(R"({"certificate.upload":[{"result":{"changed":true}}]})");
+  WriteFile("a.pem", "A");
+  WriteFile("b.pem", "B");
+  WriteFile("c.pem", "C");
+  const Ran ran = Signet({"certificate", "upload", "tomcat", "a.pem", "tomcat-ECDSA", "b.pem",
+                          "cup", "c.pem", "--with-chain", "--yes"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_EQ(Received().at(0).at("request").at("params"),
+            json::parse(R"({"withChain":true,"uploads":[{"purpose":"tomcat","pem":"A"},
+              {"purpose":"tomcat-ECDSA","pem":"B"},{"purpose":"cup","pem":"C"}]})"));
+}
+
 TEST_F(CliTest, ASignatureIsBase64OrAFile) {
   Play(R"({"key.sign":[{"result":{"key":"k","algorithm":"ecdsa","hash":"sha256",
                                   "signature":"AAEC"}}]})");

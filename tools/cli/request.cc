@@ -42,7 +42,7 @@ Status AddPairs(const Argument& row, const std::vector<std::string>& typed, json
                      "'" + typed.back() + "' stands alone: each purpose needs its file",
                      "Give PURPOSE FILE [PURPOSE FILE]….");
   }
-  json::array& list = params[row.member].emplace_array();
+  json::array list(params.storage());
   const auto add = [&](json::value purpose, json::value pem) {
     json::object element(params.storage());
     element["purpose"] = std::move(purpose);
@@ -57,6 +57,8 @@ Status AddPairs(const Argument& row, const std::vector<std::string>& typed, json
     add(MakeString(typed[i], params.storage()),
         MakeString({content.data(), content.size()}, params.storage()));
   }
+  // Last: erase() moves the members behind the one that goes.
+  params[row.member] = std::move(list);
   return Ok();
 }
 
