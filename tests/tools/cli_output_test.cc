@@ -149,6 +149,7 @@ TEST_F(CliTest, OnATerminalNoLineIsLongerThanTheScreen) {
   const Ran ran = SignetOnTerminal("certificate list", "");
   EXPECT_EQ(ran.code, 0);
   EXPECT_THAT(ran.out, HasSubstr("tomcat"));
+  EXPECT_THAT(ran.out, HasSubstr("C=KR"));  // the end of the longest cell
   std::istringstream lines(ran.out);
   for (std::string line; std::getline(lines, line);) EXPECT_LE(line.size(), 81u) << line;
 }

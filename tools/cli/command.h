@@ -59,7 +59,7 @@ struct Column {
   std::string_view member;
   std::string_view heading;
   As as = As::kText;
-  bool flexible = false;  // is cut when the terminal is narrow
+  bool flexible = false;  // goes on below where the terminal is narrow
 };
 
 // What is not just parameters in, table out.
@@ -91,6 +91,7 @@ struct Command {
   std::string_view hint = "";      // said afterwards; "{csr}" is that member of the answer
   std::string_view verdict = "";   // a boolean member: false is exit code 1
   Special special = Special::kNone;
+  bool patient = false;     // waits for servers: for hours, if it must
   bool local_only = false;  // refused by --url before anything is sent
   // Set: carried out by this alone, without a daemon; it prints its data and says the exit code.
   Result<int> (*without_daemon)(const Invocation&) = nullptr;

@@ -10,7 +10,8 @@
 
 namespace signet::tools {
 
-// A line for each element, cut to the terminal's width on a terminal.
+// A line for each element; on a terminal that is too narrow, flexible columns go on in the next
+// ones.
 Status PrintTable(std::span<const Column> columns, const json::array& rows);
 // A line for each member that has a value; whole values.
 Status PrintRecord(std::span<const Column> columns, const json::object& record);
