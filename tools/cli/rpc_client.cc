@@ -7,7 +7,8 @@ namespace signet::tools {
 namespace {
 
 // Longer than the daemon's own limit of a request, so that its time-out is the one that is seen.
-constexpr auto kTimeout = std::chrono::seconds(120);
+constexpr Duration kTimeout = std::chrono::seconds(120);
+constexpr Duration kLongTimeout = std::chrono::hours(4);  // longer than any plan
 constexpr std::int64_t kPageSize = 1000;
 constexpr JsonLimits kAnswerLimits{64u << 20, 64};
 
@@ -99,8 +100,8 @@ Findings FindingsOf(const json::object& object, std::string_view member) {
   return findings;
 }
 
-RpcClient::RpcClient(HttpTarget target, std::string_view idempotency_key)
-    : target_(std::move(target)) {
+RpcClient::RpcClient(HttpTarget target, std::string_view idempotency_key, bool patient)
+    : target_(std::move(target)), patience_(patient ? kLongTimeout : kTimeout) {
   if (!idempotency_key.empty()) {
     target_.headers.push_back("Idempotency-Key: " + std::string(idempotency_key));
   }
@@ -123,7 +124,7 @@ Result<json::value> RpcClient::Call(std::string_view method, const json::object&
   Wipe(buffer.data(), buffer.size());
 
   SIGNET_TRY(const HttpResponse response,
-             HttpPost(target_, "/rpc", "application/json", {body.data(), body.size()}, kTimeout));
+             HttpPost(target_, "/rpc", "application/json", {body.data(), body.size()}, patience_));
   Result<json::value> parsed = ParseJson(response.body, kAnswerLimits);
   if (!parsed || !parsed.value().is_object()) return HttpError(response.status);
   json::object& answer = parsed.value().get_object();

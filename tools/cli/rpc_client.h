@@ -20,8 +20,8 @@ Findings FindingsOf(const json::object& object, std::string_view member = "findi
 
 class RpcClient {
  public:
-  // `idempotency_key` may be empty.
-  RpcClient(HttpTarget target, std::string_view idempotency_key);
+  // `idempotency_key` may be empty. `patient`: an answer may take hours.
+  RpcClient(HttpTarget target, std::string_view idempotency_key, bool patient = false);
 
   // The result. The daemon's errors come back as they left it (kind, word, detail, remedy,
   // findings, pointer); protocol errors are kUsage or kInternal, transport errors as HttpPost says;
@@ -33,6 +33,7 @@ class RpcClient {
 
  private:
   HttpTarget target_;
+  Duration patience_;
 };
 
 }  // namespace signet::tools

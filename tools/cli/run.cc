@@ -279,7 +279,7 @@ Result<json::value> Ask(const Invocation& invocation) {
     return MakeError(Kind::kUsage, "LOCAL_ONLY", "a PIN is given on the appliance itself only",
                      "Log in there and use its socket.");
   }
-  RpcClient client(TargetOf(globals), globals.idempotency_key);
+  RpcClient client(TargetOf(globals), globals.idempotency_key, command.patient);
   if (command.special == Special::kRaw) return CallRaw(client, invocation, storage);
 
   SIGNET_TRY(json::object params, MakeParams(invocation, storage));

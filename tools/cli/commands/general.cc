@@ -24,6 +24,7 @@ void AddStatus(std::vector<Command>& table) {
                                {"identities", "identities"},
                                {"identitiesWanted", "identities wanted"},
                                {"progress", "progress"},
+                               {"applying", "applying"},
                                {"pendingCsrs", "pending CSRs"},
                                {"trustEntries", "trust entries"},
                                {"recovered", "recovered operations"},

@@ -48,7 +48,8 @@ void AddServices(std::vector<Command>& table) {
                      .summary = row.summary,
                      .examples = row.examples,
                      .arguments = {kName},
-                     .columns = kDone});
+                     .columns = kDone,
+                     .patient = true});
   }
   table.push_back({.noun = "service",
                    .verb = "plan",
@@ -65,7 +66,8 @@ void AddServices(std::vector<Command>& table) {
                    .verb = "apply",
                    .method = "service.apply",
                    .summary = "Carry out what is owed, and prove that it is served",
-                   .examples = "signet service apply",
+                   .examples = "signet service apply\n"
+                               "signet events --follow     (beside it: how far it is)",
                    .options = {{"--plan", "plan", "HASH", "exactly that plan, or nothing"}},
                    .columns = {{"service", "SERVICE"},
                                {"action", "ACTION"},
@@ -73,7 +75,8 @@ void AddServices(std::vector<Command>& table) {
                                {"detail", "DETAIL", Column::As::kText, true}},
                    .rows = "steps",
                    .hint = "receipt {receipt}: signet service receipt",
-                   .verdict = "ok"});
+                   .verdict = "ok",
+                   .patient = true});
   table.push_back({.noun = "service",
                    .verb = "receipt",
                    .method = "service.receipt",
