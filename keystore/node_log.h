@@ -38,6 +38,7 @@ struct AuditRecord {
   ChangeOrigin origin;
   std::string operation;  // journal id, or empty (refused before it began)
   std::string outcome;    // "done" | "failed:<WORD>" | "denied:<WORD>" | "undone" | "recovered"
+                          // | "interrupted"
   std::string detail;     // what was changed, one escaped line
   std::string previous, hash;  // SHA-256 hex; hash covers all other fields and `previous`
 };

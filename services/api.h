@@ -53,6 +53,7 @@ struct StatusAnswer {
   WallTime started{};
   std::int64_t identities = 0, identities_wanted = 0;  // made so far at first boot
   std::string progress;  // "generating cup-ECDSA (4 of 9)", empty when done
+  std::string applying;  // a plan: "Cisco Tomcat (1 of 3), operation …", empty when there is none
   std::int64_t pending_csrs = 0, trust_entries = 0;
   std::string socket, url;
   std::int64_t recovered = 0;  // interrupted operations that this start finished or undid
@@ -60,8 +61,8 @@ struct StatusAnswer {
 };
 BOOST_DESCRIBE_STRUCT(StatusAnswer, (),
                       (state, reason, product, cluster, node, version, format, started, identities,
-                       identities_wanted, progress, pending_csrs, trust_entries, socket, url,
-                       recovered, warnings))
+                       identities_wanted, progress, applying, pending_csrs, trust_entries, socket,
+                       url, recovered, warnings))
 
 // ---- certificates
 // ----------------------------------------------------------------------------------------------------------

@@ -31,6 +31,14 @@ RequestContext BootContext() {
   return context;
 }
 
+// What a change of Signet's own records left is finished or undone. What it asked of services was
+// done, or was not, and stays so.
+std::string OutcomeOf(const keystore::JournalEntry& entry,
+                      const keystore::Identities::Recovered& recovered) {
+  if (recovered.committed) return "recovered";
+  return entry.origin.method.starts_with("service.") ? "interrupted" : "undone";
+}
+
 }  // namespace
 
 std::vector<const keystore::Purpose*> Caretaker::Wanted() const {
@@ -199,17 +207,16 @@ boost::asio::awaitable<Status> Caretaker::RecoverOne(keystore::JournalEntry entr
   };
   SIGNET_CO_TRY(keystore::Identities::Recovered recovered,
                 co_await RunOn(parts_.change_lane, std::move(recover), kWorkLimit));
-  auto finish = [&log = parts_.log, entry, recovered] {
-    return log.Finish(entry, recovered.committed ? "recovered" : "undone", recovered.detail,
-                      recovered.result);
+  const std::string outcome = OutcomeOf(entry, recovered);
+  auto finish = [&log = parts_.log, entry, recovered, outcome] {
+    return log.Finish(entry, outcome, recovered.detail, recovered.result);
   };
   SIGNET_CO_TRY(co_await RunOn(parts_.store_lane, std::move(finish), kWorkLimit));
   parts_.committer.Forget(entry.id);
-  TellEnd(parts_.events, {entry.id, entry.origin.method, entry.origin.actor,
-                          recovered.committed ? "recovered" : "undone", recovered.detail});
-  Log(LogLevel::kInfo, "operation " + entry.id + " (" + entry.origin.method +
-                           ") of before a crash was " +
-                           (recovered.committed ? "finished" : "undone"));
+  TellEnd(parts_.events,
+          {entry.id, entry.origin.method, entry.origin.actor, outcome, recovered.detail});
+  Log(LogLevel::kInfo,
+      "operation " + entry.id + " (" + entry.origin.method + ") of before a crash: " + outcome);
   co_return Ok();
 }
 

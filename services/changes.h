@@ -20,7 +20,7 @@ namespace signet::services {
 // A change that came to its end, as the audit log has it.
 struct EndedChange {
   std::string operation, method, actor;
-  std::string outcome;  // "done" | "failed:<WORD>" | "undone" | "recovered"
+  std::string outcome;  // "done" | "failed:<WORD>" | "undone" | "recovered" | "interrupted"
   std::string detail;
 };
 

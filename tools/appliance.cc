@@ -278,8 +278,8 @@ Status Appliance::Parts::MakeControl() {
   state->OnChange([this](const keystore::Snapshot& now) { control->TellOwed(now); });
   receipts = std::make_unique<services::Receipts>(config.names, *clock, *state, *identities);
   plan = std::make_unique<services::ChangePlan>(
-      services::ChangePlan::Parts{config.names, *clock, *state, *identities, *changes, *control,
-                                  *receipts, change_lane, control_lane},
+      services::ChangePlan::Parts{config.names, *clock, *state, *identities, *token, *changes,
+                                  *control, *receipts, change_lane, control_lane},
       tell);
   return Ok();
 }
@@ -358,6 +358,7 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.identities = report.made;
   answer.identities_wanted = report.wanted;
   answer.progress = report.progress;
+  answer.applying = plan->Progress();
   answer.pending_csrs = static_cast<std::int64_t>(snapshot->csrs.size());
   answer.trust_entries = static_cast<std::int64_t>(snapshot->TrustEntryCount());
   answer.socket = config.socket;

@@ -8,6 +8,7 @@
 #include "platform/failpoint.h"
 #include "platform/logging.h"
 #include "services/control/plan_rules.h"
+#include "services/control/plan_step.h"
 
 namespace signet::services {
 
@@ -16,12 +17,13 @@ namespace {
 using keystore::OwedRecord;
 
 constexpr Duration kStoreLimit = std::chrono::seconds(10);
+constexpr Duration kProbeLimit = std::chrono::seconds(10);
 constexpr Duration kChangeLimit = std::chrono::minutes(2);
 constexpr Duration kStepLimit = std::chrono::hours(3);  // services have limits of their own
 
 std::string Action(const ControlledService& service) {
   if (service.driver == DriverKind::kUnmanaged) return "by hand";
-  return service.take_up == TakeUp::kReload ? "reload" : "restart";
+  return std::string(ServiceVerbName(TakeUpVerb(service)));
 }
 
 Finding NothingOwed() {
@@ -63,6 +65,21 @@ RequestContext OwnContext() {
   return context;
 }
 
+// Adds what was seen to the step; what is wrong with it, empty when nothing is.
+std::string Describe(const Result<TakenUp>& taken, api::ApplyStep& step) {
+  if (!taken) {
+    step.remedy = taken.error().remedy;
+    return taken.error().detail;
+  }
+  for (const WireLook& look : taken.value().looks)
+    step.proofs.push_back(ProofOf(step.service, look));
+  if (taken.value().error) {
+    step.remedy = taken.value().error->remedy;
+    return taken.value().error->detail;
+  }
+  return FirstTrouble(taken.value().looks, step.remedy);
+}
+
 bool IsFine(const api::ApplyStep& step) {
   return step.outcome == "proved" || step.outcome == "done" || step.outcome == "skipped";
 }
@@ -74,15 +91,27 @@ void NoteTrouble(const api::ApplyStep& step, Findings& findings) {
   if (IsFine(step)) return;
   std::string text = step.service + " " + step.outcome + ": " + step.detail;
   if (!step.remedy.empty()) text += ". " + step.remedy;
-  if (!step.output.empty()) text += " Its last line: " + step.output.back();
+  if (!step.output.empty() && text.find(step.output.back()) == std::string::npos)
+    text += " Its last line: " + step.output.back();
   findings.push_back({Severity::kError, step.outcome == "failed" ? "STEP_FAILED" : "ROLLED_BACK",
                       EscapeLine(text, 2048), ""});
 }
 
 }  // namespace
 
+std::string ChangePlan::Progress() const {
+  const std::lock_guard lock(mutex_);
+  if (running_.empty()) return {};
+  return (doing_.empty() ? "" : doing_ + ", ") + "operation " + running_;
+}
+
 api::ServicePlan ChangePlan::Show() const {
-  return PlanOf(parts_.center, parts_.names.node, parts_.center.Owing());
+  api::ServicePlan plan = PlanOf(parts_.center, parts_.names.node, parts_.center.Owing());
+  if (const std::string progress = Progress(); !progress.empty()) {
+    plan.findings.push_back(
+        {Severity::kInfo, "APPLY_IN_PROGRESS", "a plan is being carried out: " + progress, ""});
+  }
+  return plan;
 }
 
 boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::Apply(
@@ -147,6 +176,11 @@ boost::asio::awaitable<api::ApplyAnswer> ChangePlan::Steps(std::vector<ControlCe
     if (stopping_) break;  // what is left goes on at the next start
     co_await Note(operation, left, answer);
     Failpoint("apply.noted");
+    {
+      const std::lock_guard lock(mutex_);
+      doing_ = left.front() + " (" + std::to_string(slots.size() - left.size() + 1) + " of " +
+               std::to_string(slots.size()) + ")";
+    }
     api::ApplyStep step = co_await Do(*slot, operation, answer);
     keep(std::move(step));
     left.erase(left.begin());
@@ -189,87 +223,29 @@ boost::asio::awaitable<api::ApplyAnswer> ChangePlan::Steps(std::vector<ControlCe
 boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
                                                       std::string operation,
                                                       api::ApplyAnswer& answer) {
-  const ControlledService& config = ControlCenter::ConfigOf(slot);
   const std::vector<OwedRecord> owed = parts_.center.OwedOf(slot);
-  const ServiceVerb verb =
-      config.take_up == TakeUp::kReload ? ServiceVerb::kReload : ServiceVerb::kRestart;
-  struct Seen {
-    std::optional<Error> error;
-    std::vector<WireLook> looks;
-    std::string skipped;             // why nothing was done
-    std::set<std::string> worsened;  // purposes that were served before, and are not now
-    std::vector<std::string> lines;  // its last ones, where it failed
-  };
-  auto job = [&center = parts_.center, &slot, &config, verb, owed]() -> Result<Seen> {
-    Seen seen;
-    if (config.driver == DriverKind::kUnmanaged) {
-      seen.looks = center.Prove(slot);
-      const std::vector<OwedRecord> done = ServedOf(owed, seen.looks);
-      SIGNET_TRY(center.Settle(slot, done));
-      if (done.size() < owed.size()) {
-        seen.skipped = "somebody must restart it; 'signet service restart " + config.name +
-                       "' notes that it was done";
-      }
-      return seen;
-    }
-    const std::vector<WireLook> before = center.LookNow(slot);
-    const auto look = center.Look(slot);
-    if (look && look.value().status == ServiceStatus::kStopped) {
-      seen.skipped = "it is stopped, and takes up what there is when it starts";
-      return seen;
-    }
-    Status acted = center.Act(slot, verb);
-    Failpoint("apply.acted");
-    if (acted) {
-      seen.looks = center.Prove(slot);
-      if (AllCurrent(seen.looks)) seen.looks = center.ProveAgain(slot);
-      acted = center.StillRuns(slot);
-    }
-    if (acted && AllCurrent(seen.looks)) {
-      SIGNET_TRY(center.Settle(slot, owed));
-      return seen;
-    }
-    seen.lines = center.LastLines(slot);
-    if (!acted) {
-      seen.error = std::move(acted).error();
-      if (WasTold(*seen.error) && (before.empty() || AnyServed(before)))
-        for (const OwedRecord& record : owed) seen.worsened.insert(record.cause);
-    } else {
-      seen.worsened = Worsened(before, seen.looks);
-    }
-    return seen;
-  };
+  auto job = [&center = parts_.center, &slot, owed] { return TakeUpCurrent(center, slot, owed); };
   api::ApplyStep step;
-  step.service = config.name;
-  step.action = Action(config);
-  Result<Seen> seen = co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
-  if (!seen) {
-    step.outcome = "failed";
-    step.detail = seen.error().detail;
-    step.remedy = seen.error().remedy;
-    co_return step;
-  }
-  for (const WireLook& look : seen.value().looks) step.proofs.push_back(ProofOf(config.name, look));
-  if (!seen.value().skipped.empty()) {
+  step.service = ControlCenter::ConfigOf(slot).name;
+  step.action = Action(ControlCenter::ConfigOf(slot));
+  Result<TakenUp> taken = co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
+  const std::string trouble = Describe(taken, step);
+  if (taken && !taken.value().skipped.empty()) {
     step.outcome = "skipped";
-    step.detail = seen.value().skipped;
+    step.detail = taken.value().skipped;
     co_return step;
   }
-  if (seen.value().error) {
-    step.detail = seen.value().error->detail;
-    step.remedy = seen.value().error->remedy;
-  } else {
-    step.detail = FirstTrouble(seen.value().looks, step.remedy);
-  }
-  if (step.detail.empty()) {
-    step.outcome = seen.value().looks.empty() ? "done" : "proved";
+  if (trouble.empty()) {
+    step.outcome = step.proofs.empty() ? "done" : "proved";
     co_return step;
   }
-  step.output = seen.value().lines;
   step.outcome = "failed";
+  step.detail = trouble;
+  if (!taken) co_return step;
+  step.output = taken.value().lines;
   std::vector<OwedRecord> asked;
   for (const OwedRecord& record : owed) {
-    if (seen.value().worsened.contains(record.cause)) asked.push_back(record);
+    if (taken.value().worsened.contains(record.cause)) asked.push_back(record);
   }
   const bool back = co_await PutBack(slot, operation, asked, step, answer);
   if (back) step.outcome = "rolled back";
@@ -280,77 +256,75 @@ boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
 boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std::string operation,
                                                  const std::vector<OwedRecord>& owed,
                                                  api::ApplyStep& step, api::ApplyAnswer& answer) {
-  std::vector<std::string> purposes;
+  // What is known of it may be older than what went wrong.
+  auto probe = [&token = parts_.token] { return token.Probe(); };
+  std::ignore = co_await RunOn(parts_.control_lane, std::move(probe), kProbeLimit);
+  if (parts_.token.Info().state != hsm::TokenState::kOperational) {
+    step.detail += "; nothing is put back, for without the token no identity can be served";
+    step.remedy = "Bring the token back ('signet token status'), then 'signet service apply'.";
+    co_return false;
+  }
+  std::vector<OwedRecord> wanted;
   const auto snapshot = parts_.state.Now();
   for (const OwedRecord& record : owed) {
-    if (CanGoBack(*snapshot, record)) purposes.push_back(record.cause);
+    if (CanGoBack(*snapshot, record)) wanted.push_back(record);
   }
-  if (purposes.empty()) {
+  if (wanted.empty()) {
     step.detail += "; nothing is put back, for no former identity would be served in its place";
     co_return false;
   }
-  bool all_back = true;
   std::size_t put_back = 0;
-  for (const std::string& purpose : purposes) {
-    Changes::Work work = [this, purpose](std::shared_ptr<keystore::Operation> own)
-        -> boost::asio::awaitable<Result<json::value>> {
-      auto job = [&identities = parts_.identities, own, purpose] {
-        return identities.Rollback(*own, purpose, keystore::Overrides(), std::nullopt);
-      };
-      Result<keystore::ChangeResult> back =
-          co_await RunOn(parts_.change_lane, std::move(job), kChangeLimit);
-      if (!back) co_return std::move(back).error();
-      co_return ToJson(back.value());
-    };
-    RequestContext context = OwnContext();
-    const std::string digest = Sha256Hex(operation + purpose);
-    Result<json::value> back = co_await parts_.changes.Run(
-        std::move(context), "certificate.rollback", digest, std::move(work));
-    if (!back) {
-      step.detail +=
-          "; the former identity of " + purpose + " could not be put back: " + back.error().detail;
-      step.remedy = back.error().remedy;
-      all_back = false;
+  for (const OwedRecord& record : wanted) {
+    const Status back = co_await GoBack(operation, record);
+    if (back) {
+      ++put_back;
+      answer.rolled_back.push_back(record.cause);
       continue;
     }
-    ++put_back;
-    answer.rolled_back.push_back(purpose);
+    step.detail += "; the former identity of " + record.cause +
+                   " could not be put back: " + back.error().detail;
+    step.remedy = back.error().remedy;
   }
   if (put_back == 0) co_return false;
   Failpoint("apply.rolled-back");
-  const ControlledService& config = ControlCenter::ConfigOf(slot);
-  const ServiceVerb verb =
-      config.take_up == TakeUp::kReload ? ServiceVerb::kReload : ServiceVerb::kRestart;
-  auto job = [&center = parts_.center, &slot, verb]() -> Result<std::vector<WireLook>> {
-    // One that a reload has broken may need more.
-    Status acted = center.Act(slot, verb);
-    if (!acted && verb == ServiceVerb::kReload) acted = center.Act(slot, ServiceVerb::kRestart);
-    if (!acted) return std::move(acted).error();
-    std::vector<WireLook> looks = center.Prove(slot);
-    if (AllCurrent(looks)) {
-      const std::vector<OwedRecord> present = center.OwedOf(slot);
-      SIGNET_TRY(center.Settle(slot, present));
-    }
-    return looks;
-  };
-  Result<std::vector<WireLook>> again =
-      co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
-  if (!again) {
-    step.detail += "; with the former identity it failed too: " + again.error().detail;
-    step.remedy = again.error().remedy;
-    co_return false;
-  }
-  for (const WireLook& look : again.value()) step.proofs.push_back(ProofOf(config.name, look));
-  std::string remedy;
-  const std::string trouble = FirstTrouble(again.value(), remedy);
+  auto job = [&center = parts_.center, &slot] { return TakeUpFormer(center, slot); };
+  const Result<TakenUp> again = co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
+  const bool was_looked_at = again && !again.value().looks.empty();
+  const std::string trouble = Describe(again, step);
   if (!trouble.empty()) {
     step.detail += "; with the former identity it failed too: " + trouble;
-    step.remedy = remedy;
     co_return false;
   }
-  step.detail += again.value().empty() ? "; the former identity is back in place"
-                                       : "; the former identity is back, and is served";
-  co_return all_back;
+  step.detail += was_looked_at ? "; the former identity is back, and is served"
+                               : "; the former identity is back in place";
+  co_return put_back == wanted.size();
+}
+
+// A rollback like an administrator's. What somebody changed in the meantime stands.
+boost::asio::awaitable<Status> ChangePlan::GoBack(std::string operation, OwedRecord record) {
+  Changes::Work work =
+      [this, record](
+          std::shared_ptr<keystore::Operation> own) -> boost::asio::awaitable<Result<json::value>> {
+    // On the lane of all changes of identities: nothing comes between the look and the deed.
+    auto job = [&parts = parts_, own, record]() -> Result<keystore::ChangeResult> {
+      if (!CanGoBack(*parts.state.Now(), record)) {
+        return MakeError(Kind::kConflict, "CHANGED_MEANWHILE",
+                         record.cause + " was changed again while the plan was carried out",
+                         "Look at 'signet certificate list', then at 'signet service plan'.");
+      }
+      return parts.identities.Rollback(*own, record.cause, keystore::Overrides(), std::nullopt);
+    };
+    Result<keystore::ChangeResult> back =
+        co_await RunOn(parts_.change_lane, std::move(job), kChangeLimit);
+    if (!back) co_return std::move(back).error();
+    co_return ToJson(back.value());
+  };
+  RequestContext context = OwnContext();
+  const std::string digest = Sha256Hex(operation + record.cause);
+  Result<json::value> back = co_await parts_.changes.Run(std::move(context), "certificate.rollback",
+                                                         digest, std::move(work));
+  if (!back) co_return std::move(back).error();
+  co_return Ok();
 }
 
 // What a crash leaves of the plan. That it cannot be written is no reason to leave it half done.

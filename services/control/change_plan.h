@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "hsm/token_control.h"
 #include "keystore/identities.h"
 #include "keystore/node.h"
 #include "platform/lanes.h"
@@ -28,6 +29,7 @@ class ChangePlan {
     const Clock& clock;
     keystore::State& state;
     keystore::Identities& identities;
+    hsm::TokenControl& token;
     Changes& changes;
     ControlCenter& center;
     Receipts& receipts;
@@ -37,7 +39,9 @@ class ChangePlan {
   ChangePlan(Parts parts, ControlCenter::Teller tell)
       : parts_(std::move(parts)), tell_(std::move(tell)) {}
 
-  // What is owed, in the order in which it would be done.
+  // "Cisco Tomcat (1 of 3), operation …" while a plan is carried out, else empty.
+  std::string Progress() const;
+  // What is owed, in the order in which it would be done. APPLY_IN_PROGRESS while that goes on.
   api::ServicePlan Show() const;
   // Does it. kConflict PLAN_STALE (another plan than `request.plan`), APPLY_IN_PROGRESS. That a
   // service failed is in the answer, not an error: other steps were done.
@@ -53,6 +57,7 @@ class ChangePlan {
  private:
   boost::asio::awaitable<api::ApplyStep> Do(ControlCenter::Slot& slot, std::string operation,
                                             api::ApplyAnswer& answer);
+  boost::asio::awaitable<Status> GoBack(std::string operation, keystore::OwedRecord record);
   boost::asio::awaitable<bool> PutBack(ControlCenter::Slot& slot, std::string operation,
                                        const std::vector<keystore::OwedRecord>& owed,
                                        api::ApplyStep& step, api::ApplyAnswer& answer);
@@ -76,7 +81,9 @@ class ChangePlan {
     }
     ~Turn() {
       const std::lock_guard lock(plan_.mutex_);
-      if (taken()) plan_.running_.clear();
+      if (!taken()) return;
+      plan_.running_.clear();
+      plan_.doing_.clear();
     }
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
@@ -90,8 +97,8 @@ class ChangePlan {
 
   Parts parts_;
   ControlCenter::Teller tell_;
-  mutable std::mutex mutex_;  // guards `running_`
-  std::string running_;       // operation
+  mutable std::mutex mutex_;     // guards what follows
+  std::string running_, doing_;  // operation; "Cisco Tomcat (1 of 3)"
   std::atomic<bool> stopping_{false};
 };
 

@@ -3,6 +3,7 @@
 #include <thread>
 
 #include "platform/encoding.h"
+#include "platform/failpoint.h"
 #include "platform/suggestion.h"
 #include "services/control/control_slot.h"
 #include "services/paging.h"
@@ -26,6 +27,16 @@ Error NotConfigured(const std::string& service) {
 Error WithLines(Error error, const std::vector<std::string>& lines) {
   if (!lines.empty()) error.detail += "; its last line: " + lines.back();
   return error;
+}
+
+Error NotRunning(const std::string& sentence, const ServiceLook& look,
+                 const std::vector<std::string>& lines) {
+  return WithLines(MakeError(Kind::kUnavailable, "SERVICE_NOT_RUNNING",
+                             sentence + ": it is " + std::string(ServiceStatusName(look.status)) +
+                                 (look.reason.empty() ? "" : " (" + look.reason + ")"),
+                             "Look at what it says (journalctl, its own log), mend its "
+                             "configuration, then 'signet service restart' it."),
+                   lines);
 }
 
 bool SameButCase(std::string_view a, std::string_view b) {
@@ -167,12 +178,6 @@ std::vector<WireLook> ControlCenter::LookOnce(Slot& slot, Duration limit) {
 }
 
 Status ControlCenter::Act(Slot& slot, ServiceVerb verb) {
-  const std::unique_lock acting(slot.acting, std::try_to_lock);
-  if (!acting.owns_lock()) {
-    return MakeError(Kind::kConflict, "SERVICE_BUSY",
-                     slot.config.name + " is being started, stopped or restarted",
-                     "Wait for that to end ('signet service list').");
-  }
   const auto until = parts_.clock.Steady() + slot.config.limit;
   if (Status done = slot.driver->Run(verb, slot.config.limit); !done) {
     Error error = std::move(done).error();
@@ -186,14 +191,7 @@ Status ControlCenter::Act(Slot& slot, ServiceVerb verb) {
     if (look.status == ServiceStatus::kRunning || look.status == ServiceStatus::kUnmanaged)
       return Ok();
     if (look.status != ServiceStatus::kStarting || parts_.clock.Steady() >= until) {
-      return WithLines(
-          MakeError(Kind::kUnavailable, "SERVICE_NOT_RUNNING",
-                    slot.config.name + " did not come back: it is " +
-                        std::string(ServiceStatusName(look.status)) +
-                        (look.reason.empty() ? "" : " (" + look.reason + ")"),
-                    "Look at what it says (journalctl, its own log), mend its configuration, "
-                    "then 'signet service restart' it."),
-          slot.driver->LastLines());
+      return NotRunning(slot.config.name + " did not come back", look, slot.driver->LastLines());
     }
     std::this_thread::sleep_for(kBetweenLooks);
   }
@@ -214,23 +212,33 @@ std::vector<WireLook> ControlCenter::Prove(Slot& slot) {
 
 std::vector<WireLook> ControlCenter::LookNow(Slot& slot) { return LookOnce(slot, kHandshakeLimit); }
 
-std::vector<WireLook> ControlCenter::ProveAgain(Slot& slot) {
-  std::this_thread::sleep_for(kSettling);
-  std::vector<WireLook> looks = LookOnce(slot, kHandshakeLimit);
-  Remember(slot, looks);
-  return looks;
+Proven ControlCenter::DoAndProve(Slot& slot, ServiceVerb verb) {
+  Proven proven;
+  const std::unique_lock acting(slot.acting, std::try_to_lock);
+  if (!acting.owns_lock()) {
+    proven.done = MakeError(Kind::kConflict, "SERVICE_BUSY",
+                            slot.config.name + " is being started, stopped, restarted or proved",
+                            "Wait for that to end ('signet events --follow').");
+    return proven;
+  }
+  proven.done = Act(slot, verb);
+  Failpoint("service.acted");
+  if (!proven.done || verb == ServiceVerb::kStop) return proven;
+  proven.looks = Prove(slot);
+  if (AllCurrent(proven.looks)) {
+    std::this_thread::sleep_for(kSettling);
+    proven.looks = LookOnce(slot, kHandshakeLimit);
+    Remember(slot, proven.looks);
+  }
+  proven.done = StillRuns(slot);
+  return proven;
 }
 
 Status ControlCenter::StillRuns(Slot& slot) {
   SIGNET_TRY(const ServiceLook look, slot.driver->Look());
   if (look.status == ServiceStatus::kRunning || look.status == ServiceStatus::kUnmanaged)
     return Ok();
-  return WithLines(MakeError(Kind::kUnavailable, "SERVICE_NOT_RUNNING",
-                             slot.config.name + " does not stay up: it is " +
-                                 std::string(ServiceStatusName(look.status)) +
-                                 (look.reason.empty() ? "" : " (" + look.reason + ")"),
-                             "Look at what it says, mend its configuration, then restart it."),
-                   slot.driver->LastLines());
+  return NotRunning(slot.config.name + " does not stay up", look, slot.driver->LastLines());
 }
 
 Result<ServiceLook> ControlCenter::Look(Slot& slot) { return slot.driver->Look(); }
@@ -265,17 +273,14 @@ api::ServiceChange ControlCenter::RunNow(Slot& slot, ServiceVerb verb, Status& f
   }
   for (Slot* one : all) {
     const auto owed = OwedOf(*one);
-    failed = Act(*one, verb);
+    Proven proven = DoAndProve(*one, verb);
+    failed = std::move(proven.done);
     if (!failed) break;
     change.restarted.push_back(one->config.name);
     tell_("service", one->config.name + ": " + std::string(ServiceVerbName(verb)) + " done",
           {{"service", one->config.name}, {"verb", ServiceVerbName(verb)}});
     if (verb == ServiceVerb::kStop) continue;
-    std::vector<WireLook> looks = Prove(*one);
-    if (AllCurrent(looks)) looks = ProveAgain(*one);
-    failed = StillRuns(*one);
-    if (!failed) break;
-    for (const WireLook& look : looks) {
+    for (const WireLook& look : proven.looks) {
       change.proofs.push_back(ProofOf(one->config.name, look));
       if (look.verdict == WireVerdict::kCurrent) continue;
       change.findings.push_back({Severity::kWarning, "NOT_SERVED",
@@ -283,10 +288,10 @@ api::ServiceChange ControlCenter::RunNow(Slot& slot, ServiceVerb verb, Status& f
                                      ": " + look.detail + ". " + look.remedy,
                                  look.fingerprint});
     }
-    if (!AllCurrent(looks)) continue;
+    if (!AllCurrent(proven.looks)) continue;
     const bool took_up = verb == ServiceVerb::kRestart ||
                          (verb == ServiceVerb::kReload && one->config.take_up == TakeUp::kReload);
-    failed = Settle(*one, took_up ? owed : Evident(*one, owed, looks));
+    failed = Settle(*one, took_up ? owed : Evident(*one, owed, proven.looks));
     if (!failed) break;
   }
   change.owed = CausesOf(OwedOf(slot));

@@ -32,6 +32,12 @@ struct ServiceFigures {
 };
 using ControlFigures = std::map<std::string, ServiceFigures>;
 
+// What came of telling a service something.
+struct Proven {
+  Status done = Ok();  // it was carried out, and runs
+  std::vector<WireLook> looks;
+};
+
 // Thread-safe. What waits for services runs on a lane of its own.
 class ControlCenter {
  public:
@@ -90,14 +96,12 @@ class ControlCenter {
   static const ControlledService& ConfigOf(const Slot& slot);
   std::vector<keystore::OwedRecord> OwedOf(const Slot& slot) const;
   Result<ServiceLook> Look(Slot& slot);
-  // Carries out and waits until it runs.
-  Status Act(Slot& slot, ServiceVerb verb);
+  // Carries it out and waits until the service runs, looks until all is current or the limit is
+  // over, and once more a moment later: some die a second after they came.
+  Proven DoAndProve(Slot& slot, ServiceVerb verb);
   // Looks until all is current or the limit is over.
   std::vector<WireLook> Prove(Slot& slot);
   std::vector<WireLook> LookNow(Slot& slot);
-  // Whether it still runs and serves after a moment: some die a second later.
-  std::vector<WireLook> ProveAgain(Slot& slot);
-  Status StillRuns(Slot& slot);
   std::vector<std::string> LastLines(Slot& slot) const;
   Status Settle(Slot& slot, const std::vector<keystore::OwedRecord>& done);
 
@@ -105,6 +109,8 @@ class ControlCenter {
   explicit ControlCenter(Parts parts, Teller tell);
   api::ServiceInfo Describe(const keystore::Service& row) const;
   api::ServiceChange RunNow(Slot& slot, ServiceVerb verb, Status& failed);
+  Status Act(Slot& slot, ServiceVerb verb);
+  Status StillRuns(Slot& slot);
   std::vector<WireLook> LookOnce(Slot& slot, Duration limit);
   static std::vector<keystore::OwedRecord> Evident(Slot& slot,
                                                    const std::vector<keystore::OwedRecord>& owed,
@@ -118,6 +124,7 @@ class ControlCenter {
   keystore::Owed owed_;
   std::vector<std::unique_ptr<Slot>> slots_;  // in the catalogue's order
   std::atomic<bool> stopping_{false}, looked_{false};
+  std::atomic<bool> wanted_{false};  // a look, before its time
   std::mutex told_mutex_;
   std::map<std::string, std::string> told_;  // operation by OwedName
 };

@@ -29,6 +29,7 @@ void ControlCenter::TellOwed(const keystore::Snapshot& now) {
     const auto known = before.find(name);
     const bool is_new = known == before.end() || known->second != row.value.operation;
     if (!is_new || Find(row.value.service) == nullptr) continue;
+    wanted_ = true;  // what is served is a former certificate now
     tell_("restart.owed", row.value.service + " must take up the change of " + row.value.cause,
           {{"service", row.value.service},
            {"cause", row.value.cause},
@@ -100,6 +101,8 @@ boost::asio::awaitable<void> ControlCenter::Watch(Duration interval) {
   boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
   std::function<void(Slot&)> start = [this](Slot& slot) {
     if (slot.config.driver != DriverKind::kProcess) return;
+    const std::unique_lock acting(slot.acting, std::try_to_lock);
+    if (!acting.owns_lock()) return;  // somebody starts it already
     if (const Status started = Act(slot, ServiceVerb::kStart); !started)
       Log(LogLevel::kError, slot.config.name + " does not start: " + started.error().ToString());
   };
@@ -108,8 +111,9 @@ boost::asio::awaitable<void> ControlCenter::Watch(Duration interval) {
     std::function<void(Slot&)> look = [this](Slot& slot) { LookAt(slot); };
     co_await Each(std::move(look));
     looked_ = true;
-    // In short naps, so that Stop is heard soon.
-    for (Duration slept{}; slept < interval && !stopping_; slept += kNap) {
+    // In short naps, so that Stop and what came to be owed are heard soon.
+    for (Duration slept{}; slept < interval && !stopping_ && !wanted_.exchange(false);
+         slept += kNap) {
       timer.expires_after(kNap);
       boost::system::error_code ignored;
       co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
