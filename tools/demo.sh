@@ -4,53 +4,24 @@
 # left the token. --keep leaves the appliance running in build/demo; the next --keep goes on with it.
 set -euo pipefail
 . "$(dirname "$0")/common.sh"
+. tools/demo-common.sh
 keep=false
 [ "${1:-}" != --keep ] || { keep=true; shift; }
 [ $# -eq 0 ] || { echo "usage: tools/demo.sh [--keep]" >&2; exit 2; }
 
-say() { printf '\n== %s\n' "$*"; }
-run() { printf '$ %s\n' "${*@Q}" | sed "s/'\([A-Za-z0-9_.,:=/@%+-]\{1,\}\)'/\1/g"; "$@"; }
-get() { python3 -c 'import json, sys; v = json.load(sys.stdin); print(eval(sys.argv[1]))' "$1"; }
 served() {  # what the listener presents now: fingerprint, issuer and key identifier of the leaf
   openssl s_client -connect "${url#https://}" </dev/null 2>/dev/null |
     openssl x509 -noout -fingerprint -sha256 -issuer -ext subjectKeyIdentifier
 }
 
-tools/build.sh release signet signetd signet-keyd
-bin=$PWD/build/release/bin
-PATH=$bin:$PATH
-if $keep; then dir=$PWD/build/demo; else dir=$(mktemp -d "${TMPDIR:-/tmp}/signet-demo.XXXXXX"); fi
-mkdir -p "$dir"
-pid_file=$dir/demo.pid ready=$dir/demo.ready log=$dir/demo.log ca=$dir/demo-ca
-alive() { [ -s "$pid_file" ] && kill -0 "$(cat "$pid_file")" 2>/dev/null; }
-stop() {
-  if alive; then
-    kill "$(cat "$pid_file")"
-    for _ in $(seq 100); do alive || break; sleep 0.1; done
-  fi
-  rm -rf "$dir"
-}
-$keep || trap stop EXIT
+have_programs
+make_folder demo $keep
+ca=$dir/demo-ca
 
 say "The appliance: signetd --dev $dir (product imp, token: SoftHSM)"
-if ! alive; then
-  setsid nohup signetd --dev "$dir" >"$ready" 2>"$log" </dev/null &
-  echo $! >"$pid_file"
-  for _ in $(seq 300); do { [ -s "$ready" ] || ! alive; } && break; sleep 0.1; done
-  [ -s "$ready" ] || { echo "signetd did not start:" >&2; tail -n 20 "$log" >&2; exit 1; }
-fi
+echo "   First boot makes an identity for every purpose, its key in the token"
+start "$dir"
 cat "$ready"
-SIGNET_SOCKET=$(get 'v["socket"]' <"$ready") url=$(get 'v["url"]' <"$ready")
-export SIGNET_SOCKET
-unset SIGNET_URL SIGNET_OUTPUT
-
-say "First boot makes an identity for every purpose, its key in the token"
-for _ in $(seq 600); do
-  progress=$(signet --output json status | get 'v["progress"]')
-  [ -n "$progress" ] || break
-  echo "   $progress"
-  sleep 1
-done
 run signet certificate list
 before=$(served)
 
@@ -107,7 +78,7 @@ say "How to go on"
 if $keep; then
   cat <<TXT
 It runs (pid $(cat "$pid_file"), log $log). In this shell:
-  export PATH=$bin:\$PATH SIGNET_SOCKET=$SIGNET_SOCKET
+  export PATH=$SIGNET_BIN:\$PATH SIGNET_SOCKET=$SIGNET_SOCKET
   signet status; signet trust list; signet audit list; signet --help
   curl -k $url/health/state
   kill $(cat "$pid_file")        stops it; tools/demo.sh --keep goes on with the same state
