@@ -73,6 +73,28 @@ TEST_F(Control, AReceiptIsVerifiedByOpensslAlone) {
   EXPECT_NE(RunProgram(verify).code, 0);
 }
 
+// SPEC S1: by group, with status, since when, and the serials that are really served.
+TEST_F(Control, TheListSaysWhatEachServiceDoesAndServes) {
+  Begin();
+  const json::object running = Service();
+  EXPECT_EQ(running.at("group"), "network");
+  EXPECT_EQ(running.at("status"), "running");
+  EXPECT_TRUE(running.at("since").is_string());
+  EXPECT_EQ(running.at("serving").as_string(),
+            SerialOf("tomcat") + ", " + SerialOf("tomcat-ECDSA"));
+  EXPECT_EQ(Service("Cisco SIP Proxy").at("group"), "feature");
+  EXPECT_EQ(Service("Cisco SIP Proxy").at("status"), "unmanaged");
+  EXPECT_EQ(Service("Cisco XCP Router").at("status"), "not configured");
+  // SPEC M2: the monitor is there without anybody's doing.
+  EXPECT_EQ(Service("Cisco Certificate Expiry Monitor").at("status"), "running");
+  EXPECT_EQ(appliance.Cli({"service", "stop", kTomcat}).code, 0);
+  EXPECT_EQ(Service().at("status"), "stopped");
+  EXPECT_FALSE(ListensOn(static_cast<std::uint16_t>(std::stoi(port))));
+  EXPECT_EQ(appliance.Cli({"service", "start", kTomcat}).code, 0);
+  EXPECT_EQ(Service().at("status"), "running");
+  EXPECT_TRUE(ListensOn(static_cast<std::uint16_t>(std::stoi(port))));
+}
+
 // SPEC S2; a restart by whichever way is as good.
 TEST_F(Control, TheDocumentedWordsRestartAndProve) {
   Begin();
@@ -165,7 +187,7 @@ TEST_F(Control, AKillAtEachStepOfAPlanLeavesNothingOwed) {
 #endif
   appliance.StartAndWait();
   ASSERT_EQ(appliance.Stop(), 0);
-  for (const char* point : {"apply.noted", "apply.acted", "apply.step-done"}) {
+  for (const char* point : {"apply.noted", "service.acted", "apply.step-done"}) {
     appliance.StartAndWait({{"SIGNET_FAILPOINT", point}});
     ASSERT_TRUE(Eventually([&] { return Service().at("wire") == "current"; }, Seconds(30)))
         << point;

@@ -15,8 +15,8 @@ Control::Control(const std::string& take_up) {
   }
   appliance.EditConfig(
       "[outgoing]",
-      "[service.\"Cisco Tomcat\"]\nserver = \"nginx\"\nuser = \"nobody\"\nsocket = \"" +
-          Socket() + "\"\npublish = \"" + Published() + "\"\ndriver = \"process\"\ncommand = [" +
+      "[service.\"Cisco Tomcat\"]\nserver = \"nginx\"\nuser = \"nobody\"\nsocket = \"" + Socket() +
+          "\"\npublish = \"" + Published() + "\"\ndriver = \"process\"\ncommand = [" +
           "\"/usr/sbin/nginx\", \"-p\", \"" + Folder() + "\", \"-c\", \"" + Folder() +
           "/nginx.conf\", \"-e\", \"stderr\"]\ntake-up = \"" + take_up +
           "\"\nlimit-seconds = 10\nproof-seconds = 5\n"
@@ -35,9 +35,9 @@ Control::Control(const std::string& take_up) {
 
 void Control::Begin() {
   appliance.StartAndWait();
-  ASSERT_TRUE(Eventually(
-      [&] { return Service().at("wire") == "current" && Service().at("owed") == false; },
-      Seconds(30)))
+  ASSERT_TRUE(
+      Eventually([&] { return Service().at("wire") == "current" && Service().at("owed") == false; },
+                 Seconds(30)))
       << json::serialize(Service()) << ReadWhole(appliance.log_file());
 }
 

@@ -22,6 +22,7 @@ BEHAVIOURS = {
     "failing.service": {"result": "failed", "after": 50},
     "odd.service": {"result": "collected", "after": 0},
     "endless.service": {"result": None},
+    "stuck.service": {"result": None},
     "slow.service": {"result": "done", "after": 1500},
     "hasty.service": {"result": "done", "special": "before-reply"},
     "crowded.service": {"result": "done", "after": 50, "special": "crowd"},
@@ -77,7 +78,7 @@ class Unit(dbus.service.Object):
                 "ExecMainStartTimestamp": dbus.UInt64(0),
                 "ExecMainStatus": dbus.Int32(0),
             })
-        if name == "good.service":
+        if name in ("good.service", "stuck.service"):
             self.start()
 
     def start(self):
