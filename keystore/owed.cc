@@ -42,8 +42,8 @@ std::vector<OwedRecord> Owed::Of(const Snapshot& snapshot, const std::string& se
   return owed;
 }
 
-Result<std::size_t> Owed::Clear(const std::vector<OwedRecord>& done) {
-  std::size_t cleared = 0;
+Result<std::vector<OwedRecord>> Owed::Clear(const std::vector<OwedRecord>& done) {
+  std::vector<OwedRecord> cleared;
   // One by one: a change that renews one is no reason to keep the others.
   for (const OwedRecord& record : done) {
     const std::string name = OwedName(record.service, record.cause);
@@ -54,7 +54,7 @@ Result<std::size_t> Owed::Clear(const std::vector<OwedRecord>& done) {
     transaction.Expect(state_.layout().Owed(name), row->second.modified);
     transaction.Delete(state_.layout().Owed(name));
     SIGNET_TRY(auto committed, state_.store().Commit(transaction, kStoreLimit));
-    if (committed) ++cleared;
+    if (committed) cleared.push_back(record);
   }
   return cleared;
 }

@@ -28,9 +28,9 @@ class Owed {
 
   // What a service owes, by age. Of the snapshot.
   static std::vector<OwedRecord> Of(const Snapshot& snapshot, const std::string& service);
-  // Takes records away, each only if no later change has renewed it meanwhile; how many went. They
-  // are those of an earlier Of().
-  Result<std::size_t> Clear(const std::vector<OwedRecord>& done);
+  // Takes records away, each only if no later change has renewed it meanwhile; those that went.
+  // They are of an earlier Of().
+  Result<std::vector<OwedRecord>> Clear(const std::vector<OwedRecord>& done);
 
  private:
   State& state_;

@@ -6,6 +6,7 @@
 #include <openssl/x509.h>
 
 #include <array>
+#include <boost/asio/ip/address.hpp>
 #include <memory>
 #include <utility>
 
@@ -241,8 +242,10 @@ Status Look(const TlsFetchRequest& request, const char* signatures, Connection& 
   SSL_set_bio(ssl.get(), in, out);
   SSL_set_connect_state(ssl.get());
   SSL_set_app_data(ssl.get(), &fetched.client_certificate_wanted);
-  std::string name = request.server_name;
-  if (name.empty() && !request.target.address) name = request.target.host;
+  std::string name = request.server_name.empty() ? request.target.host : request.server_name;
+  boost::system::error_code no_address;
+  boost::asio::ip::make_address(name, no_address);
+  if (!no_address) name.clear();
   if (!name.empty() && SSL_set_tlsext_host_name(ssl.get(), name.c_str()) != 1) {
     return OpenSslError(Kind::kInternal, "INTERNAL", "the server's name cannot be sent");
   }
@@ -274,7 +277,8 @@ Status FetchInto(TlsFetched& fetched, const TlsFetchRequest& request, const char
   SIGNET_TRY(Connection connection, Dial(request.target, request.policy, deadline));
   fetched.reached = true;
   fetched.address = connection.address().to_string();
-  Status status = NegotiateStartTls(request.starttls, request.target.host, connection);
+  const std::string& host = request.server_name.empty() ? request.target.host : request.server_name;
+  Status status = NegotiateStartTls(request.starttls, host, connection);
   if (status) status = Look(request, signatures, connection, fetched);
   fetched.bytes_read = connection.bytes_read();
   return status;

@@ -23,8 +23,10 @@ namespace signet {
 enum class PeerKey : std::uint8_t { kAny, kRsa, kEcdsa };
 
 struct TlsFetchRequest {
-  HostPort target;          // by ParseHostPort
-  std::string server_name;  // SNI (RFC 6066 section 3); empty: the target, where that is a name
+  HostPort target;  // by ParseHostPort
+  // Who is asked for there, as ParseHostPort has a host; empty: the target. SNI where it is a name
+  // (RFC 6066 section 3), and what a protocol that starts in the clear names (XMPP's domain).
+  std::string server_name = {};
   StartTls starttls = StartTls::kNone;
   PeerKey key = PeerKey::kAny;
   // Of resolution, connection, preamble and handshake together.

@@ -60,6 +60,16 @@ services::Endpoint ReadEndpoint(TomlTable& table, const std::vector<std::string>
     table.Fail("starttls", "must be xmpp, xmpp-server, smtp or ldap");
   }
   endpoint.name = table.String("name", "");
+  if (!endpoint.name.empty()) {
+    auto name = ParseHostPort(endpoint.name, 0);
+    if (!name) {
+      table.Fail("name", name.error().detail + ". " + name.error().remedy);
+    } else if (name.value().port != 0) {
+      table.Fail("name", "has no port: that is the address's");
+    } else {
+      endpoint.name = name.value().host;
+    }
+  }
   endpoint.purposes = table.Has("purposes") ? table.Strings("purposes") : purposes;
   for (const std::string& purpose : endpoint.purposes) {
     if (std::find(purposes.begin(), purposes.end(), purpose) == purposes.end())

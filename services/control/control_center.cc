@@ -248,11 +248,12 @@ std::vector<std::string> ControlCenter::LastLines(Slot& slot) const {
 }
 
 Status ControlCenter::Settle(Slot& slot, const std::vector<keystore::OwedRecord>& done) {
-  SIGNET_TRY(const std::size_t cleared, owed_.Clear(done));
-  if (cleared > 0) {
+  // Another look may have seen a part of it before.
+  SIGNET_TRY(const std::vector<keystore::OwedRecord> cleared, owed_.Clear(done));
+  if (!cleared.empty()) {
     tell_("restart.done",
-          slot.config.name + " has taken up the change of " + Joined(CausesOf(done)),
-          {{"service", slot.config.name}, {"causes", ToJson(CausesOf(done))}});
+          slot.config.name + " has taken up the change of " + Joined(CausesOf(cleared)),
+          {{"service", slot.config.name}, {"causes", ToJson(CausesOf(cleared))}});
   }
   return Ok();
 }

@@ -9,6 +9,7 @@
 #include "tests/e2e/control_world.h"
 #include "tests/support/fake_systemd.h"
 #include "tests/support/printed_snippet.h"
+#include "tests/support/receipt.h"
 
 namespace signet::testing {
 namespace {
@@ -46,31 +47,12 @@ TEST_F(Control, AReceiptIsVerifiedByOpensslAlone) {
   Renew("tomcat-ECDSA");
   const json::value applied = appliance.CliJson({"service", "apply"});
   EXPECT_EQ(applied.at("proved"), true);
-  for (const auto& [format, file] :
-       {std::pair{"document", "r.json"}, std::pair{"signature", "r.sig"},
-        std::pair{"certificate", "r.pem"}}) {
-    const Outcome got =
-        appliance.Cli({"service", "receipt", applied.at("receipt").as_string().c_str(), "--format",
-                       format, "-o", appliance.Spare(file)});
-    ASSERT_EQ(got.code, 0) << got.err;
-  }
-  WriteWhole(appliance.Spare("r.pub"),
-             MustRun({"openssl", "x509", "-in", appliance.Spare("r.pem"), "-noout", "-pubkey"}));
-  const std::vector<std::string> verify = {"openssl",
-                                           "dgst",
-                                           "-sha256",
-                                           "-verify",
-                                           appliance.Spare("r.pub"),
-                                           "-signature",
-                                           appliance.Spare("r.sig"),
-                                           appliance.Spare("r.json")};
-  EXPECT_EQ(RunProgram(verify).code, 0);
-  const std::string document = ReadWhole(appliance.Spare("r.json"));
-  EXPECT_THAT(document, HasSubstr(SerialOf("tomcat-ECDSA")));
-  std::string forged = document;
+  const Receipt receipt(appliance, applied.at("receipt").as_string().c_str());
+  EXPECT_TRUE(receipt.Signs(receipt.document()));
+  EXPECT_THAT(receipt.document(), HasSubstr(SerialOf("tomcat-ECDSA")));
+  std::string forged = receipt.document();
   forged.replace(forged.find("true"), 4, "nope");
-  WriteWhole(appliance.Spare("r.json"), forged);
-  EXPECT_NE(RunProgram(verify).code, 0);
+  EXPECT_FALSE(receipt.Signs(forged));
 }
 
 // SPEC S1: by group, with status, since when, and the serials that are really served.

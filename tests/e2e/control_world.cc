@@ -6,39 +6,72 @@
 
 namespace signet::testing {
 
+namespace {
+
+std::string Quoted(const std::string& text) { return "\"" + text + "\""; }
+
+}  // namespace
+
+std::string ProcessService::Text() const {
+  const std::string table = "service." + Quoted(name);
+  std::string words, variables;
+  for (const std::string& word : command) words += (words.empty() ? "" : ", ") + Quoted(word);
+  for (const auto& [variable, value] : environment)
+    variables += variable + " = " + Quoted(value) + "\n";
+  return "[" + table + "]\nserver = " + Quoted(server) +
+         "\nuser = \"nobody\"\nsocket = " + Quoted(socket) + "\npublish = " + Quoted(publish) +
+         "\ndriver = \"process\"\ncommand = [" + words + "]\ntake-up = " + Quoted(take_up) +
+         "\nlimit-seconds = " + std::to_string(limit_seconds) +
+         "\nproof-seconds = " + std::to_string(proof_seconds) + "\nendpoint = [{ " + endpoint +
+         " }]\n[" + table + ".environment]\n" + variables;
+}
+
+// The servers' users come in, and to the folder `door` of key sockets.
+ControlWorld::ControlWorld() {
+  std::filesystem::create_directory(appliance.Spare("door"));
+  for (const std::string& folder :
+       {std::filesystem::path(appliance.folder()).parent_path().string(), appliance.Spare("door")})
+    std::filesystem::permissions(folder, std::filesystem::perms(0755));
+  Configure("[control]\nlook-seconds = 1\n");
+}
+
+void ControlWorld::Configure(const std::string& text) const {
+  appliance.EditConfig("[outgoing]", text + "[outgoing]");
+}
+
+void ControlWorld::AwaitCurrent(const std::string& name) const {
+  ASSERT_TRUE(Eventually(
+      [&] {
+        const json::object service = Service(name);
+        return service.at("wire") == "current" && service.at("owed") == false;
+      },
+      Seconds(30)))
+      << json::serialize(Service(name));
+}
+
 Control::Control(const std::string& take_up) {
-  std::filesystem::permissions(std::filesystem::path(appliance.folder()).parent_path(),
-                               std::filesystem::perms(0755));
-  for (const char* folder : {"door", "nginx"}) {
-    std::filesystem::create_directory(appliance.Spare(folder));
-    std::filesystem::permissions(appliance.Spare(folder), std::filesystem::perms(0755));
-  }
-  appliance.EditConfig(
-      "[outgoing]",
-      "[service.\"Cisco Tomcat\"]\nserver = \"nginx\"\nuser = \"nobody\"\nsocket = \"" + Socket() +
-          "\"\npublish = \"" + Published() + "\"\ndriver = \"process\"\ncommand = [" +
-          "\"/usr/sbin/nginx\", \"-p\", \"" + Folder() + "\", \"-c\", \"" + Folder() +
-          "/nginx.conf\", \"-e\", \"stderr\"]\ntake-up = \"" + take_up +
-          "\"\nlimit-seconds = 10\nproof-seconds = 5\n"
-          "endpoint = [{ address = \"127.0.0.1:" +
-          port + "\", name = \"" + kNode +
-          "\" }]\n"
-          "[service.\"Cisco Tomcat\".environment]\n"
-          "P11_KIT_SERVER_ADDRESS = \"unix:path=" +
-          Socket() + "\"\nPKCS11_MODULE_PATH = \"" + kP11KitClient +
-          "\"\n"
-          "[service.\"Cisco SIP Proxy\"]\nuser = \"nobody\"\ndriver = \"unmanaged\"\npublish = "
-          "\"" +
-          appliance.Spare("sip") + "\"\n[control]\nlook-seconds = 1\n[outgoing]");
+  std::filesystem::create_directory(Folder());
+  std::filesystem::permissions(Folder(), std::filesystem::perms(0755));
+  ProcessService nginx;
+  nginx.name = kTomcat;
+  nginx.server = "nginx";
+  nginx.socket = Socket();
+  nginx.publish = Published();
+  nginx.endpoint = "address = \"127.0.0.1:" + port + "\", name = \"" + kNode + "\"";
+  nginx.take_up = take_up;
+  nginx.command = {"/usr/sbin/nginx",        "-p", Folder(), "-c",
+                   Folder() + "/nginx.conf", "-e", "stderr"};
+  nginx.environment = {{"P11_KIT_SERVER_ADDRESS", "unix:path=" + Socket()},
+                       {"PKCS11_MODULE_PATH", kP11KitClient}};
+  Configure(nginx.Text() +
+            "[service.\"Cisco SIP Proxy\"]\nuser = \"nobody\"\ndriver = \"unmanaged\"\npublish = " +
+            Quoted(appliance.Spare("sip")) + "\n");
   Serve(Published() + "/current/nginx");
 }
 
 void Control::Begin() {
   appliance.StartAndWait();
-  ASSERT_TRUE(
-      Eventually([&] { return Service().at("wire") == "current" && Service().at("owed") == false; },
-                 Seconds(30)))
-      << json::serialize(Service()) << ReadWhole(appliance.log_file());
+  AwaitCurrent(kTomcat);
 }
 
 void Control::Serve(const std::string& includes, const std::string& more) const {
@@ -55,7 +88,7 @@ void Control::Serve(const std::string& includes, const std::string& more) const 
                  "\nreturn 204;\n} }\n");
 }
 
-json::object Control::Service(const std::string& name) const {
+json::object ControlWorld::Service(const std::string& name) const {
   const json::array list = appliance.MustRpc("service.list").at("items").as_array();
   for (const json::value& item : list) {
     if (item.at("service") == json::string(name)) return item.as_object();
@@ -64,14 +97,14 @@ json::object Control::Service(const std::string& name) const {
   return {};
 }
 
-std::string Control::SerialOf(const std::string& purpose) const {
+std::string ControlWorld::SerialOf(const std::string& purpose) const {
   return appliance.MustRpc("certificate.show", {{"purpose", purpose}})
       .at("serial")
       .as_string()
       .c_str();
 }
 
-void Control::Renew(const std::string& purpose) const {
+void ControlWorld::Renew(const std::string& purpose) const {
   const Outcome made = appliance.Cli({"certificate", "generate", purpose, "--yes"});
   ASSERT_EQ(made.code, 0) << made.err;
 }

@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "tests/e2e/invariants.h"
+#include "tests/support/renewal.h"
 
 namespace signet::testing {
 namespace {
@@ -111,11 +112,7 @@ ServedWorld::ServedWorld(Pin pin) : appliance_({.installed = true, .config = kSe
 }
 
 void ServedWorld::SignAll() const {
-  for (const char* store : {"tomcat-trust", "ipsec-trust", "cup-trust", "cup-xmpp-trust"}) {
-    const Outcome stored = appliance_.Cli(
-        {"trust", "upload", store, ca_.File("root"), ca_.File("int1"), ca_.File("int2"), "--yes"});
-    EXPECT_EQ(stored.code, 0) << stored.err;
-  }
+  Trust(appliance_, ca_, {"tomcat-trust", "ipsec-trust", "cup-trust", "cup-xmpp-trust"});
   std::set<std::string> purposes = {"ipsec"};
   for (const ServedRow& row : kServedRows) purposes.insert({row.rsa, row.ec});
   for (const std::string& purpose : purposes) Sign(purpose);
@@ -174,11 +171,7 @@ std::unique_ptr<ServedServer> ServedWorld::Server(const ServedRow& row,
 }
 
 std::string ServedWorld::Serial(const std::string& purpose) const {
-  std::string serial;
-  for (const char c : Text(appliance_.CliJson({"certificate", "show", purpose}).at("serial"))) {
-    if (c != ':') serial += static_cast<char>(std::toupper(c));
-  }
-  return serial.size() % 2 == 0 ? serial : "0" + serial;  // whole octets, as openssl has it
+  return testing::Serial(appliance_, purpose);
 }
 
 ShownIdentity ServedWorld::Shown(const std::string& purpose) const {
@@ -195,16 +188,11 @@ ShownIdentity ServedWorld::Shown(const std::string& purpose) const {
 }
 
 void ServedWorld::Generate(const std::string& purpose) const {
-  const Outcome made = appliance_.Cli({"certificate", "generate", purpose, "--yes"});
-  EXPECT_EQ(made.code, 0) << made.err;
+  testing::Generate(appliance_, purpose);
 }
 
 void ServedWorld::Sign(const std::string& purpose) const {
-  const json::value made = appliance_.CliJson({"csr", "generate", purpose});
-  const std::string file = appliance_.Spare("signed.pem");
-  WriteWhole(file, ca_.Sign(Text(made.at("pem"))));
-  const Outcome stored = appliance_.Cli({"certificate", "upload", purpose, file, "--yes"});
-  EXPECT_EQ(stored.code, 0) << stored.err;
+  testing::Sign(appliance_, ca_, purpose);
 }
 
 long ServedWorld::Signatures(const std::string& purpose, const std::string& user) const {

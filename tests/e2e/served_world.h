@@ -33,9 +33,6 @@ inline constexpr ServedRow kServedRows[] = {
     {ServerKind::kTomcat, "tomcat", "tomcat", "cup-xmpp-s2s", "cup-xmpp-s2s-ECDSA"},
 };
 
-// Between two handshakes of a client: enough of them, and time for what they are to disturb.
-inline constexpr Seconds kPause(0.005);
-
 // A purpose's certificate as the appliance shows it.
 struct ShownIdentity {
   std::string serial;              // as "openssl x509 -serial" prints it

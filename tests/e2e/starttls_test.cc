@@ -2,12 +2,11 @@
 // with a configuration of its own: slapd, prosody (clients and servers), aiosmtpd.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "tests/e2e/invariants.h"
 #include "tests/platform/tls_peer.h"
 #include "tests/support/appliance.h"
 #include "tests/support/certificate_authority.h"
+#include "tests/support/prosody.h"
 
 namespace signet::testing {
 namespace {
@@ -34,22 +33,6 @@ class StartTlsImport : public ::testing::Test {
          Path("slapd.conf")},
         port);
     return port;
-  }
-  // The ports of clients and of servers.
-  std::pair<std::uint16_t, std::uint16_t> RunProsody(bool tls = true) {
-    const std::uint16_t clients = FreePort(), servers = FreePort();
-    std::filesystem::create_directories(Path("data"));
-    WriteWhole(Path("prosody.cfg.lua"),
-               "daemonize = false\nrun_as_root = true\nlog = { warn = '*console' }\n"
-               "pidfile = '" +
-                   Path("prosody.pid") + "'\ndata_path = '" + Path("data") +
-                   "'\nmodules_enabled = { 'saslauth'" + (tls ? ", 'tls'" : "") +
-                   " }\ninterfaces = { '127.0.0.1' }\nc2s_ports = { " + std::to_string(clients) +
-                   " }\ns2s_ports = { " + std::to_string(servers) + " }\ncertificates = '" +
-                   folder_.path() + "'\nssl = { certificate = '" + own_.certificate + "', key = '" +
-                   own_.key + "' }\nVirtualHost 'localhost'\n");
-    Run({"/usr/bin/prosody", "--config", Path("prosody.cfg.lua"), "-F"}, servers);
-    return {clients, servers};
   }
   std::uint16_t RunSmtp(bool tls = true) {
     const std::uint16_t port = FreePort();
@@ -116,23 +99,23 @@ TEST_F(StartTlsImport, SlapdWithoutACertificateRefuses) {
 
 // SPEC X1: from an XMPP server, where its clients come in.
 TEST_F(StartTlsImport, ProsodyShowsItsCertificateToClients) {
-  const auto [clients, servers] = RunProsody();
-  ExpectImported(clients, "xmpp");
-  ExpectRefused(clients, "ldap", "STARTTLS_REFUSED");
-  ExpectRefused(clients, "", "NO_TLS");
+  const Prosody prosody(own_.certificate, own_.key);
+  ExpectImported(prosody.clients(), "xmpp");
+  ExpectRefused(prosody.clients(), "ldap", "STARTTLS_REFUSED");
+  ExpectRefused(prosody.clients(), "", "NO_TLS");
 }
 
 // SPEC X1: and where other servers do.
 TEST_F(StartTlsImport, ProsodyShowsItsCertificateToServers) {
-  const auto [clients, servers] = RunProsody();
-  ExpectImported(servers, "xmpp-server");
-  ExpectRefused(servers, "ldap", "STARTTLS_REFUSED");
+  const Prosody prosody(own_.certificate, own_.key);
+  ExpectImported(prosody.servers(), "xmpp-server");
+  ExpectRefused(prosody.servers(), "ldap", "STARTTLS_REFUSED");
 }
 
 TEST_F(StartTlsImport, ProsodyWithoutTlsRefuses) {
-  const auto [clients, servers] = RunProsody(false);
-  ExpectRefused(clients, "xmpp", "STARTTLS_REFUSED");
-  ExpectRefused(servers, "xmpp-server", "STARTTLS_REFUSED");
+  const Prosody prosody;
+  ExpectRefused(prosody.clients(), "xmpp", "STARTTLS_REFUSED");
+  ExpectRefused(prosody.servers(), "xmpp-server", "STARTTLS_REFUSED");
 }
 
 // SPEC X1: from a mail server.

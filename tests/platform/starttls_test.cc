@@ -50,6 +50,16 @@ TEST(StartTls, TheXmppStreamNamesTheHostAndItsKind) {
   EXPECT_THAT(server.Await("said (.*)\n"), HasSubstr("to='localhost' xmlns='jabber:server'"));
 }
 
+// A host may serve several domains, and be known by its address alone.
+TEST(StartTls, TheXmppStreamNamesTheDomainThatIsAskedFor) {
+  const Peer peer("xmpp-none");
+  TlsFetchRequest request = RequestTo("127.0.0.1", peer.port());
+  request.server_name = "example.com";
+  request.starttls = StartTls::kXmpp;
+  EXPECT_EQ(Word(FetchTls(request)), "STARTTLS_REFUSED");
+  EXPECT_THAT(peer.Await("said (.*)\n"), HasSubstr("to='example.com'"));
+}
+
 TEST(StartTls, AServerThatDoesNotOfferItRefuses) {
   const std::vector<std::pair<StartTls, std::string>> cases{
       {StartTls::kSmtp, "smtp-none"},    {StartTls::kSmtp, "smtp-busy"},

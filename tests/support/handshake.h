@@ -50,6 +50,9 @@ class TlsClient {
   std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context_;
 };
 
+// Between two handshakes of a client: enough of them, and time for what they are to disturb.
+inline constexpr Seconds kPause(0.005);
+
 // Handshakes without end, a thread for each client, until Stop.
 class HandshakeLoop {
  public:

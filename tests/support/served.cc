@@ -293,54 +293,59 @@ std::string ServedServer::WhyNot(ServerKind kind) {
 }
 
 // Tomcat's folders are there for all.
-ServedServer::ServedServer(ServerKind kind, const KeyAccess& access)
-    : kind_(kind), access_(access) {
+ServedFiles::ServedFiles(ServerKind kind, KeyAccess access, std::uint16_t behind)
+    : kind_(kind),
+      access_(std::move(access)),
+      answers_(behind != 0 ? nullptr
+                           : std::make_unique<AnsweringServer>("HTTP/1.0 200 OK\r\n\r\nhello\n",
+                                                               AnsweringServer::When::kWhenAsked)),
+      behind_(behind != 0 ? behind : answers_->port()) {
   // The server's other user comes in.
   std::filesystem::permissions(folder_.path(), std::filesystem::perms(0755));
   for (const char* name : {"empty", "conf", "logs", "temp", "work", "webapps"})
     std::filesystem::create_directory(folder_ / name);
 }
 
-ServedServer::ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access)
-    : ServedServer(kind, access) {
-  const Setting setting{folder_.path(), std::to_string(port_), std::to_string(behind_.port()),
-                        access_};
-  const Row& row = RowOf(kind);
-  row.write(setting, row.by_hand(setting, snippet));
+void ServedFiles::Write(const Snippet& snippet) const {
+  const Setting setting{folder(), std::to_string(port_), std::to_string(behind_), access_};
+  RowOf(kind_).write(setting, RowOf(kind_).by_hand(setting, snippet));
 }
 
-ServedServer::ServedServer(ServerKind kind, const std::vector<PrintedSnippet>& printed,
-                           const KeyAccess& access)
-    : ServedServer(kind, access) {
-  const Setting setting{folder_.path(), std::to_string(port_), std::to_string(behind_.port()),
-                        access_};
-  const Row& row = RowOf(kind);
-  row.write(setting, row.printed(setting, printed));
+void ServedFiles::Write(const std::vector<PrintedSnippet>& printed) const {
+  const Setting setting{folder(), std::to_string(port_), std::to_string(behind_), access_};
+  RowOf(kind_).write(setting, RowOf(kind_).printed(setting, printed));
 }
+
+std::vector<std::string> ServedFiles::Command() const { return RowOf(kind_).command(folder()); }
+
+Environment ServedFiles::Variables() const {
+  return {{"P11_KIT_SERVER_ADDRESS", access_.address}, {"PKCS11_MODULE_PATH", access_.module}};
+}
+
+std::string ServedFiles::User() const { return RowOf(kind_).user; }
 
 ServedServer::~ServedServer() {
   if (::testing::Test::HasFailure()) {
     const std::string log = Log();
-    std::cerr << "--- " << Traits(kind_).name << " said\n"
+    std::cerr << "--- " << Traits(files_.kind()).name << " said\n"
               << log.substr(log.size() > 4000 ? log.size() - 4000 : 0) << "---\n";
   }
 }
 
 void ServedServer::Start() {
-  const Row& row = RowOf(kind_);
   RunOptions options;
-  options.user = row.user;
+  options.user = files_.User();
   options.family = true;
-  options.command.environment = {{"P11_KIT_SERVER_ADDRESS", access_.address},
-                                 {"PKCS11_MODULE_PATH", access_.module}};
-  options.command.directory = folder_.path();
-  program_ = std::make_unique<RunningProgram>(row.command(folder_.path()), options);
-  EXPECT_TRUE(Eventually([this] { return ListensOn(port_) || !program_->Running(); }, Seconds(30)));
-  EXPECT_TRUE(program_->Running()) << row.traits.name << " ended: " << Log();
+  options.command.environment = files_.Variables();
+  options.command.directory = files_.folder();
+  program_ = std::make_unique<RunningProgram>(files_.Command(), options);
+  EXPECT_TRUE(
+      Eventually([this] { return ListensOn(port()) || !program_->Running(); }, Seconds(30)));
+  EXPECT_TRUE(program_->Running()) << Traits(files_.kind()).name << " ended: " << Log();
 }
 
 void ServedServer::Reload() {
-  const int signal = RowOf(kind_).reload;
+  const int signal = RowOf(files_.kind()).reload;
   before_ = Processes();
   std::erase(before_, program_->pid());
   if (signal != 0) return program_->Signal(signal);

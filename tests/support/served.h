@@ -47,14 +47,45 @@ struct ServerTraits {
 };
 const ServerTraits& Traits(ServerKind kind);
 
-// A server on a loopback port. Where the server is a front, something behind it answers requests.
-class ServedServer {
+// A server's files in a folder of their own, for a port of loopback, and how it is run: for whoever
+// runs it. Where the server is a front, something behind it answers.
+class ServedFiles {
  public:
-  ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access);
+  // `behind`: the port that a front leads to; 0: one that answers requests.
+  ServedFiles(ServerKind kind, KeyAccess access, std::uint16_t behind = 0);
+
+  void Write(const Snippet& snippet) const;
   // As printed, of one purpose or of two at one port; only ports, and /etc with its folders, are
   // the test's own.
-  ServedServer(ServerKind kind, const std::vector<PrintedSnippet>& printed,
-               const KeyAccess& access);
+  void Write(const std::vector<PrintedSnippet>& printed) const;
+
+  ServerKind kind() const { return kind_; }
+  std::uint16_t port() const { return port_; }
+  const std::string& folder() const { return folder_.path(); }  // also where it runs
+  std::vector<std::string> Command() const;                     // it stays in the foreground
+  Environment Variables() const;                                // that it needs
+  std::string User() const;                                     // who runs it; empty: root
+
+ private:
+  const ServerKind kind_;
+  const KeyAccess access_;
+  const std::uint16_t port_ = FreePort();
+  ScratchFolder folder_;
+  std::unique_ptr<AnsweringServer> answers_;
+  const std::uint16_t behind_;
+};
+
+// A server on a loopback port, run by the test.
+class ServedServer {
+ public:
+  ServedServer(ServerKind kind, const Snippet& snippet, const KeyAccess& access)
+      : files_(kind, access) {
+    files_.Write(snippet);
+  }
+  ServedServer(ServerKind kind, const std::vector<PrintedSnippet>& printed, const KeyAccess& access)
+      : files_(kind, access) {
+    files_.Write(printed);
+  }
   ~ServedServer();  // shows the end of the log when the test has failed
 
   // Why this kind cannot be run here; empty when it can.
@@ -69,19 +100,14 @@ class ServedServer {
   bool Running();
   std::set<std::string> Users() const;  // whom its processes belong to
   std::vector<pid_t> Processes() const;
-  std::uint16_t port() const { return port_; }
+  std::uint16_t port() const { return files_.port(); }
   std::string Log() const;  // all that the program itself wrote since its last start
 
  private:
   // Of its processes, a column of ps.
   std::vector<std::string> Column(const std::string& name) const;
-  ServedServer(ServerKind kind, const KeyAccess& access);
 
-  const ServerKind kind_;
-  const KeyAccess access_;
-  const std::uint16_t port_ = FreePort();
-  ScratchFolder folder_;
-  AnsweringServer behind_{"HTTP/1.0 200 OK\r\n\r\nhello\n", AnsweringServer::When::kWhenAsked};
+  ServedFiles files_;
   std::unique_ptr<RunningProgram> program_;
   std::vector<pid_t> before_;  // the last Reload: its processes, without the first one
 };

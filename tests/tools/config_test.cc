@@ -120,6 +120,18 @@ TEST_F(ConfigTest, ProblemsAreNamedWithLineAndColumn) {
   }
 }
 
+// It goes into XML and TLS as it is.
+TEST_F(ConfigTest, AnEndpointsNameIsThatOfAHost) {
+  const std::string service = "[service.\"Cisco Tomcat\"]\nuser = \"u\"\ndriver = \"unmanaged\"\n";
+  for (const char* name : {"a'/><b", "a b", "imp1.example.com:5222", "2001:db8::1"}) {
+    EXPECT_THAT(
+        Problem(service + "[[service.\"Cisco Tomcat\".endpoint]]\naddress = \"10.0.0.5:443\"" +
+                "\nname = \"" + name + "\"\n"),
+        HasSubstr("signet.toml:11:8: 'service.Cisco Tomcat.endpoint[0].name'"))
+        << name;
+  }
+}
+
 // What is written into servers' configurations must not be able to say more than it is.
 TEST_F(ConfigTest, NamesAndPathsNeedNoQuotesAnywhere) {
   for (const char* path : {"/srv/a b", "/srv/a;b", "/srv/$x", "/srv/a\\nb", "/", "", "/srv/{}"}) {
