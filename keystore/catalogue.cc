@@ -170,6 +170,9 @@ class Reader {
     Restart restart;
     restart.service = table.String("service");
     if (!HasService(restart.service)) table.Fail("service", "no [[service]] has that name");
+    for (const Service& service : result_.services) {
+      if (service.name == restart.service) restart.below = service.below;
+    }
     restart.scope = ReadWord(table, "scope", table.String("scope", "affected-nodes"), kScopeWords);
     return restart;
   }

@@ -32,6 +32,7 @@ enum class RestartScope : std::uint8_t { kAffectedNodes, kAllNodes, kFederationN
 struct Restart {
   std::string service;
   RestartScope scope = RestartScope::kAffectedNodes;
+  std::vector<std::string> below;  // of that service
 };
 
 struct Purpose {

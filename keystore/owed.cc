@@ -59,4 +59,19 @@ Result<std::vector<OwedRecord>> Owed::Clear(const std::vector<OwedRecord>& done)
   return cleared;
 }
 
+Status Owed::Note(const ApplyRecord& plan) {
+  Transaction transaction;
+  transaction.Put(state_.layout().Applying(), json::serialize(ToJson(plan)));
+  SIGNET_TRY(state_.store().Commit(transaction, kStoreLimit));
+  return Ok();
+}
+
+Status Owed::Forget() {
+  if (!state_.Now()->applying) return Ok();
+  Transaction transaction;
+  transaction.Delete(state_.layout().Applying());
+  SIGNET_TRY(state_.store().Commit(transaction, kStoreLimit));
+  return Ok();
+}
+
 }  // namespace signet::keystore

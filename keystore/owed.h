@@ -32,6 +32,10 @@ class Owed {
   // They are of an earlier Of().
   Result<std::vector<OwedRecord>> Clear(const std::vector<OwedRecord>& done);
 
+  // The plan that works them off: what a crash would leave of it. Forget: it came to its end.
+  Status Note(const ApplyRecord& plan);
+  Status Forget();
+
  private:
   State& state_;
 };

@@ -79,7 +79,10 @@ void NameRestarts(const std::vector<Restart>& rules, Plan& plan) {
 
 void AddRestarts(const std::vector<Restart>& rules, const std::string& cause, Plan& plan) {
   NameRestarts(rules, plan);
-  for (std::string& service : ServicesOf(rules)) plan.owed.push_back({std::move(service), cause});
+  for (const Restart& rule : rules) {
+    plan.owed.push_back({rule.service, cause});
+    for (const std::string& service : rule.below) plan.owed.push_back({service, cause});
+  }
 }
 
 }  // namespace signet::keystore

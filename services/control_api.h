@@ -70,12 +70,15 @@ BOOST_DESCRIBE_STRUCT(ApplyRequest, (), (plan))
 
 struct ApplyStep {
   std::string service, action;
-  std::string outcome;  // proved | done | rolled back | failed | skipped
+  std::vector<std::string> causes;  // what it owed
+  std::string outcome;              // proved (all causes, by handshakes) | done | rolled back |
+                                    // failed | skipped
   std::string detail, remedy;
   std::vector<std::string> output;  // its last lines, where it failed
   std::vector<ServiceProof> proofs;
 };
-BOOST_DESCRIBE_STRUCT(ApplyStep, (), (service, action, outcome, detail, remedy, output, proofs))
+BOOST_DESCRIBE_STRUCT(ApplyStep, (),
+                      (service, action, causes, outcome, detail, remedy, output, proofs))
 struct ApplyAnswer {
   bool changed = false;
   std::string operation;
@@ -83,11 +86,12 @@ struct ApplyAnswer {
   bool proved = false;  // every step was proved by handshakes
   std::vector<ApplyStep> steps;
   std::vector<std::string> rolled_back;  // purposes whose former identity is current again
+  std::vector<std::string> left;         // services that the next start goes on with
   std::string receipt;                   // id; empty when there was nothing to do
   Findings findings;                     // of steps that failed
 };
 BOOST_DESCRIBE_STRUCT(ApplyAnswer, (),
-                      (changed, operation, ok, proved, steps, rolled_back, receipt, findings))
+                      (changed, operation, ok, proved, steps, rolled_back, left, receipt, findings))
 
 // Verify: openssl dgst -sha256 -verify KEY -signature SIGNATURE DOCUMENT.
 struct ReceiptRequest {

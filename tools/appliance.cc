@@ -97,7 +97,7 @@ struct Appliance::Parts {
   Lane sign_lane{"sign", 2, 256};
   Lane probe_lane{"probe", 1, 8};
   Lane connection_lane{"connection", 2, 16};
-  Lane control_lane{"control", 4, 64};
+  Lane control_lane{"control", 16, 64};  // each service under control may hold one for its limit
 
   Status OpenState();
   Status OpenToken();

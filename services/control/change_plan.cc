@@ -1,12 +1,12 @@
 #include "services/control/change_plan.h"
 
 #include <algorithm>
-#include <set>
 
 #include "keystore/x509/certificate.h"
 #include "platform/encoding.h"
 #include "platform/failpoint.h"
 #include "platform/logging.h"
+#include "services/control/plan_answer.h"
 #include "services/control/plan_rules.h"
 #include "services/control/plan_step.h"
 
@@ -16,45 +16,9 @@ namespace {
 
 using keystore::OwedRecord;
 
-constexpr Duration kStoreLimit = std::chrono::seconds(10);
 constexpr Duration kProbeLimit = std::chrono::seconds(10);
 constexpr Duration kChangeLimit = std::chrono::minutes(2);
-constexpr Duration kStepLimit = std::chrono::hours(3);  // services have limits of their own
-
-std::string Action(const ControlledService& service) {
-  if (service.driver == DriverKind::kUnmanaged) return "by hand";
-  return std::string(ServiceVerbName(TakeUpVerb(service)));
-}
-
-Finding NothingOwed() {
-  return {Severity::kInfo, "NOTHING_OWED", "every service has taken up what was changed", ""};
-}
-
-api::ServicePlan PlanOf(const ControlCenter& center, const std::string& node,
-                        const std::vector<ControlCenter::Slot*>& slots) {
-  api::ServicePlan plan;
-  json::array owed;
-  for (const ControlCenter::Slot* slot : slots) {
-    const ControlledService& config = ControlCenter::ConfigOf(*slot);
-    api::ServiceStep step;
-    step.service = config.name;
-    step.node = node;
-    step.action = Action(config);
-    for (const OwedRecord& record : center.OwedOf(*slot)) {
-      step.causes.push_back(record.cause);
-      owed.push_back(ToJson(record));
-    }
-    for (const Endpoint& endpoint : config.endpoints)
-      step.endpoints.push_back(EndpointText(endpoint));
-    plan.steps.push_back(std::move(step));
-  }
-  if (slots.empty()) {
-    plan.findings.push_back(NothingOwed());
-  } else {
-    plan.hash = Sha256Hex(json::serialize(json::array{ToJson(plan.steps), owed}));
-  }
-  return plan;
-}
+constexpr Duration kStepLimit = std::chrono::hours(24);  // services have limits of their own
 
 RequestContext OwnContext() {
   RequestContext context;
@@ -63,38 +27,6 @@ RequestContext OwnContext() {
   context.origin = "service.apply";
   context.limit = kChangeLimit;
   return context;
-}
-
-// Adds what was seen to the step; what is wrong with it, empty when nothing is.
-std::string Describe(const Result<TakenUp>& taken, api::ApplyStep& step) {
-  if (!taken) {
-    step.remedy = taken.error().remedy;
-    return taken.error().detail;
-  }
-  for (const WireLook& look : taken.value().looks)
-    step.proofs.push_back(ProofOf(step.service, look));
-  if (taken.value().error) {
-    step.remedy = taken.value().error->remedy;
-    return taken.value().error->detail;
-  }
-  return FirstTrouble(taken.value().looks, step.remedy);
-}
-
-bool IsFine(const api::ApplyStep& step) {
-  return step.outcome == "proved" || step.outcome == "done" || step.outcome == "skipped";
-}
-
-void NoteTrouble(const api::ApplyStep& step, Findings& findings) {
-  if (step.outcome == "skipped") {
-    findings.push_back({Severity::kWarning, "STEP_SKIPPED", step.service + ": " + step.detail, ""});
-  }
-  if (IsFine(step)) return;
-  std::string text = step.service + " " + step.outcome + ": " + step.detail;
-  if (!step.remedy.empty()) text += ". " + step.remedy;
-  if (!step.output.empty() && text.find(step.output.back()) == std::string::npos)
-    text += " Its last line: " + step.output.back();
-  findings.push_back({Severity::kError, step.outcome == "failed" ? "STEP_FAILED" : "ROLLED_BACK",
-                      EscapeLine(text, 2048), ""});
 }
 
 }  // namespace
@@ -116,93 +48,74 @@ api::ServicePlan ChangePlan::Show() const {
 
 boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::Apply(
     RequestContext, std::shared_ptr<keystore::Operation> operation, api::ApplyRequest request) {
+  const Turn turn(*this, operation->id);
+  if (!turn.taken()) co_return turn.Refusal();
   const std::vector<ControlCenter::Slot*> slots = parts_.center.Owing();
-  const std::string hash = PlanOf(parts_.center, parts_.names.node, slots).hash;
-  if (request.plan && *request.plan != hash) {
+  Course course;
+  course.hash = PlanOf(parts_.center, parts_.names.node, slots).hash;
+  if (request.plan && *request.plan != course.hash) {
     co_return MakeError(Kind::kConflict, "PLAN_STALE",
                         "this is not the plan " + EscapeLine(*request.plan, 16) +
                             "… any more: other restarts are owed now",
                         "Look at the present plan (signet service plan) and apply that one.");
   }
-  co_return co_await ApplyThese(operation, slots, hash, {});
+  for (const ControlCenter::Slot* slot : slots)
+    course.left.push_back(ControlCenter::ConfigOf(*slot).name);
+  co_return co_await Carry(operation, course);
 }
 
-boost::asio::awaitable<Result<api::ApplyAnswer>> ChangePlan::ApplyThese(
-    std::shared_ptr<keystore::Operation> operation, std::vector<ControlCenter::Slot*> slots,
-    std::string hash, std::vector<std::string> rolled_back) {
-  if (slots.empty()) {
+void ChangePlan::AddOwing(Course& course, const std::string& except) const {
+  for (const ControlCenter::Slot* slot : parts_.center.Owing()) {
+    const std::string& name = ControlCenter::ConfigOf(*slot).name;
+    const bool known = std::find(course.left.begin(), course.left.end(), name) != course.left.end();
+    if (!known && name != except) course.left.push_back(name);
+  }
+}
+
+boost::asio::awaitable<api::ApplyAnswer> ChangePlan::Carry(
+    std::shared_ptr<keystore::Operation> operation, Course& course) {
+  course.operation = operation->id;
+  if (course.left.empty() && course.answer.rolled_back.empty()) {
     operation->detail = "nothing is owed";
     co_await Forget();
-    api::ApplyAnswer nothing;
-    nothing.operation = operation->id;
-    nothing.ok = nothing.proved = true;
-    nothing.findings = {NothingOwed()};
-    co_return nothing;
+    co_return NothingToDo(operation->id);
   }
-  const Turn turn(*this, operation->id);
-  if (!turn.taken()) {
-    co_return MakeError(Kind::kConflict, "APPLY_IN_PROGRESS",
-                        "operation " + turn.other() + " carries out a plan already",
-                        "Wait for it ('signet events'), then look at 'signet service plan'.");
-  }
-  api::ApplyAnswer answer = co_await Steps(slots, operation->id, hash, rolled_back);
-  for (const api::ApplyStep& step : answer.steps)
+  co_await Steps(course);
+  for (const api::ApplyStep& step : course.answer.steps)
     operation->detail +=
         (operation->detail.empty() ? "" : ", ") + step.service + " " + step.outcome;
-  co_return answer;
+  if (!course.left.empty()) operation->detail += "; stopped before " + course.left.front();
+  co_return course.answer;
 }
 
-boost::asio::awaitable<api::ApplyAnswer> ChangePlan::Steps(std::vector<ControlCenter::Slot*> slots,
-                                                           std::string operation, std::string hash,
-                                                           std::vector<std::string> rolled_back) {
+boost::asio::awaitable<void> ChangePlan::Steps(Course& course) {
   const WallTime begun = parts_.clock.Now();
-  std::vector<std::string> left;
-  for (const ControlCenter::Slot* slot : slots) left.push_back(ControlCenter::ConfigOf(*slot).name);
-  api::ApplyAnswer answer;
-  answer.changed = true;
-  answer.operation = operation;
-  answer.rolled_back = std::move(rolled_back);
-  answer.ok = answer.proved = answer.rolled_back.empty();
-  const auto keep = [&answer, this](api::ApplyStep step) {
-    answer.ok = answer.ok && IsFine(step);
-    answer.proved = answer.proved && step.outcome == "proved";
-    tell_("proof",
-          step.service + ": " + step.outcome + (step.detail.empty() ? "" : ", ") + step.detail,
-          {{"operation", answer.operation}, {"step", ToJson(step)}});
-    NoteTrouble(step, answer.findings);
-    answer.steps.push_back(std::move(step));
-  };
-  for (ControlCenter::Slot* slot : slots) {
-    if (stopping_) break;  // what is left goes on at the next start
-    co_await Note(operation, left, answer);
+  api::ApplyAnswer& answer = course.answer;
+  answer.changed = answer.ok = answer.proved = true;
+  answer.operation = course.operation;
+  while (!course.left.empty() && !stopping_) {
+    const std::string name = course.left.front();
+    co_await Note(course, {});
     Failpoint("apply.noted");
     {
       const std::lock_guard lock(mutex_);
-      doing_ = left.front() + " (" + std::to_string(slots.size() - left.size() + 1) + " of " +
-               std::to_string(slots.size()) + ")";
+      doing_ = name + " (" + std::to_string(answer.steps.size() + 1) + " of " +
+               std::to_string(answer.steps.size() + course.left.size()) + ")";
     }
-    api::ApplyStep step = co_await Do(*slot, operation, answer);
-    keep(std::move(step));
-    left.erase(left.begin());
+    const std::size_t put_back = answer.rolled_back.size();
+    std::optional<api::ApplyStep> step = co_await Do(*parts_.center.Find(name), course);
+    if (!step) break;
+    tell_("proof", name + ": " + step->outcome + (step->detail.empty() ? "" : ", ") + step->detail,
+          {{"operation", course.operation}, {"step", ToJson(*step)}});
+    Keep(std::move(*step), answer);
+    course.left.erase(course.left.begin());
+    // What others had taken up of it, or come to owe by it. This one has it already, or cannot.
+    if (answer.rolled_back.size() > put_back) AddOwing(course, name);
     Failpoint("apply.step-done");
   }
-  // What a rollback asked of services that had been done, or come later: once more, with the former
-  // identity. The one that failed has it already.
-  if (!answer.rolled_back.empty() && !stopping_) {
-    for (ControlCenter::Slot* slot : parts_.center.Owing()) {
-      const std::string& name = ControlCenter::ConfigOf(*slot).name;
-      const bool failed =
-          std::any_of(answer.steps.begin(), answer.steps.end(), [&](const api::ApplyStep& step) {
-            return step.service == name && step.outcome == "failed";
-          });
-      if (failed) continue;
-      api::ApplyStep step = co_await Do(*slot, operation, answer);
-      keep(std::move(step));
-    }
-    answer.ok = answer.proved = false;
-  }
+  Conclude(course.left, answer);
   // A copy: a token that hangs may keep the job beyond this wait.
-  auto sign = [&receipts = parts_.receipts, operation, hash, begun,
+  auto sign = [&receipts = parts_.receipts, operation = course.operation, hash = course.hash, begun,
                copy = answer]() -> Result<std::string> {
     return receipts.Sign(operation, hash, begun, copy);
   };
@@ -216,29 +129,27 @@ boost::asio::awaitable<api::ApplyAnswer> ChangePlan::Steps(std::vector<ControlCe
          "there is no receipt of this: " + receipt.error().detail + ". " + receipt.error().remedy,
          ""});
   }
-  if (!stopping_) co_await Forget();
-  co_return answer;
+  if (course.left.empty()) co_await Forget();
 }
 
-boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
-                                                      std::string operation,
-                                                      api::ApplyAnswer& answer) {
+// Nothing when the daemon was asked to end before the step came to its end.
+boost::asio::awaitable<std::optional<api::ApplyStep>> ChangePlan::Do(ControlCenter::Slot& slot,
+                                                                     Course& course) {
   const std::vector<OwedRecord> owed = parts_.center.OwedOf(slot);
   auto job = [&center = parts_.center, &slot, owed] { return TakeUpCurrent(center, slot, owed); };
-  api::ApplyStep step;
-  step.service = ControlCenter::ConfigOf(slot).name;
-  step.action = Action(ControlCenter::ConfigOf(slot));
+  api::ApplyStep step = StepOf(ControlCenter::ConfigOf(slot), owed);
   Result<TakenUp> taken = co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
-  const std::string trouble = Describe(taken, step);
+  const std::string trouble = AddSeen(taken, step);
   if (taken && !taken.value().skipped.empty()) {
     step.outcome = "skipped";
     step.detail = taken.value().skipped;
     co_return step;
   }
   if (trouble.empty()) {
-    step.outcome = step.proofs.empty() ? "done" : "proved";
+    Succeed(owed, taken.value(), step);
     co_return step;
   }
+  if (stopping_) co_return std::nullopt;
   step.outcome = "failed";
   step.detail = trouble;
   if (!taken) co_return step;
@@ -247,16 +158,22 @@ boost::asio::awaitable<api::ApplyStep> ChangePlan::Do(ControlCenter::Slot& slot,
   for (const OwedRecord& record : owed) {
     if (taken.value().worsened.contains(record.cause)) asked.push_back(record);
   }
-  const bool back = co_await PutBack(slot, operation, asked, step, answer);
+  const bool back = co_await PutBack(slot, course, asked, step);
   if (back) step.outcome = "rolled back";
   co_return step;
 }
 
 // The former identities of what changed become current again, and are proved as the new ones were.
-boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std::string operation,
-                                                 const std::vector<OwedRecord>& owed,
-                                                 api::ApplyStep& step, api::ApplyAnswer& answer) {
-  // What is known of it may be older than what went wrong.
+boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, Course& course,
+                                                 std::vector<OwedRecord> asked,
+                                                 api::ApplyStep& step) {
+  const auto snapshot = parts_.state.Now();
+  std::erase_if(asked, [&](const OwedRecord& record) { return !CanGoBack(*snapshot, record); });
+  if (asked.empty()) {
+    step.detail += "; nothing is put back, for no former identity would be served in its place";
+    co_return false;
+  }
+  // What is known of the token may be older than what went wrong.
   auto probe = [&token = parts_.token] { return token.Probe(); };
   std::ignore = co_await RunOn(parts_.control_lane, std::move(probe), kProbeLimit);
   if (parts_.token.Info().state != hsm::TokenState::kOperational) {
@@ -264,21 +181,15 @@ boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std:
     step.remedy = "Bring the token back ('signet token status'), then 'signet service apply'.";
     co_return false;
   }
-  std::vector<OwedRecord> wanted;
-  const auto snapshot = parts_.state.Now();
-  for (const OwedRecord& record : owed) {
-    if (CanGoBack(*snapshot, record)) wanted.push_back(record);
-  }
-  if (wanted.empty()) {
-    step.detail += "; nothing is put back, for no former identity would be served in its place";
-    co_return false;
-  }
+  std::vector<std::string> going;
+  for (const OwedRecord& record : asked) going.push_back(record.cause);
+  co_await Note(course, going);
   std::size_t put_back = 0;
-  for (const OwedRecord& record : wanted) {
-    const Status back = co_await GoBack(operation, record);
+  for (const OwedRecord& record : asked) {
+    const Status back = co_await GoBack(course.operation, record);
     if (back) {
       ++put_back;
-      answer.rolled_back.push_back(record.cause);
+      course.answer.rolled_back.push_back(record.cause);
       continue;
     }
     step.detail += "; the former identity of " + record.cause +
@@ -290,14 +201,14 @@ boost::asio::awaitable<bool> ChangePlan::PutBack(ControlCenter::Slot& slot, std:
   auto job = [&center = parts_.center, &slot] { return TakeUpFormer(center, slot); };
   const Result<TakenUp> again = co_await RunOn(parts_.control_lane, std::move(job), kStepLimit);
   const bool was_looked_at = again && !again.value().looks.empty();
-  const std::string trouble = Describe(again, step);
+  const std::string trouble = AddSeen(again, step);
   if (!trouble.empty()) {
     step.detail += "; with the former identity it failed too: " + trouble;
     co_return false;
   }
   step.detail += was_looked_at ? "; the former identity is back, and is served"
                                : "; the former identity is back in place";
-  co_return put_back == wanted.size();
+  co_return put_back == asked.size();
 }
 
 // A rollback like an administrator's. What somebody changed in the meantime stands.
@@ -327,36 +238,49 @@ boost::asio::awaitable<Status> ChangePlan::GoBack(std::string operation, OwedRec
   co_return Ok();
 }
 
-// What a crash leaves of the plan. That it cannot be written is no reason to leave it half done.
-boost::asio::awaitable<void> ChangePlan::Note(std::string operation,
-                                              std::vector<std::string> services,
-                                              api::ApplyAnswer& answer) {
+// What a crash leaves of the plan; `going`: purposes that are about to be put back. That it cannot
+// be written is no reason to leave the plan half done.
+boost::asio::awaitable<void> ChangePlan::Note(Course& course, std::vector<std::string> going) {
   keystore::ApplyRecord record;
-  record.services = std::move(services);
-  record.operation = std::move(operation);
-  record.rolled_back = answer.rolled_back;
-  auto write = [&state = parts_.state, text = json::serialize(ToJson(record))]() -> Status {
-    keystore::Transaction transaction;
-    transaction.Put(state.layout().Applying(), text);
-    SIGNET_TRY(state.store().Commit(transaction, kStoreLimit));
-    return Ok();
-  };
+  record.operation = course.operation;
+  record.services = course.left;
+  record.rolled_back = course.answer.rolled_back;
+  record.rolled_back.insert(record.rolled_back.end(), going.begin(), going.end());
+  auto write = [&state = parts_.state, record] { return keystore::Owed(state).Note(record); };
   const Status written = co_await RunOn(parts_.control_lane, std::move(write), kChangeLimit);
   if (!written)
-    answer.findings.push_back({Severity::kWarning, "PLAN_NOT_NOTED", written.error().detail, ""});
+    course.answer.findings.push_back(
+        {Severity::kWarning, "PLAN_NOT_NOTED", written.error().detail, ""});
 }
 
 boost::asio::awaitable<void> ChangePlan::Forget() {
-  if (!parts_.state.Now()->applying) co_return;
-  auto write = [&state = parts_.state]() -> Status {
-    keystore::Transaction transaction;
-    transaction.Delete(state.layout().Applying());
-    SIGNET_TRY(state.store().Commit(transaction, kStoreLimit));
-    return Ok();
-  };
+  auto write = [&state = parts_.state] { return keystore::Owed(state).Forget(); };
   const Status written = co_await RunOn(parts_.control_lane, std::move(write), kChangeLimit);
   if (!written)
     Log(LogLevel::kError, "the end of a plan was not noted: " + written.error().ToString());
+}
+
+// What is left of it, among what is still owed. Once something was put back, all that owes owes it
+// to that as well.
+ChangePlan::Course ChangePlan::Remainder(const keystore::ApplyRecord& left) const {
+  Course course;
+  const auto snapshot = parts_.state.Now();
+  for (const std::string& purpose : left.rolled_back) {
+    const auto row = snapshot->identities.find(purpose);
+    const bool is_back = row != snapshot->identities.end() && row->second.value.current &&
+                         row->second.value.current->restored;
+    if (is_back) course.answer.rolled_back.push_back(purpose);
+  }
+  AddOwing(course, "");
+  if (course.answer.rolled_back.empty()) {
+    std::erase_if(course.left, [&](const std::string& name) {
+      return std::find(left.services.begin(), left.services.end(), name) == left.services.end();
+    });
+  }
+  std::vector<ControlCenter::Slot*> slots;
+  for (const std::string& name : course.left) slots.push_back(parts_.center.Find(name));
+  course.hash = PlanOf(parts_.center, parts_.names.node, slots).hash;
+  return course;
 }
 
 boost::asio::awaitable<void> ChangePlan::GoOn() {
@@ -371,15 +295,11 @@ boost::asio::awaitable<void> ChangePlan::GoOn() {
   tell_("proof", text, {{"operation", left.operation}, {"services", ToJson(left.services)}});
   Changes::Work work = [this, left](std::shared_ptr<keystore::Operation> operation)
       -> boost::asio::awaitable<Result<json::value>> {
-    std::vector<ControlCenter::Slot*> slots = parts_.center.Owing();
-    std::erase_if(slots, [&](const ControlCenter::Slot* slot) {
-      return std::find(left.services.begin(), left.services.end(),
-                       ControlCenter::ConfigOf(*slot).name) == left.services.end();
-    });
-    const std::string hash = PlanOf(parts_.center, parts_.names.node, slots).hash;
-    Result<api::ApplyAnswer> answer = co_await ApplyThese(operation, slots, hash, left.rolled_back);
-    if (!answer) co_return std::move(answer).error();
-    co_return ToJson(answer.value());
+    const Turn turn(*this, operation->id);
+    if (!turn.taken()) co_return turn.Refusal();
+    Course course = Remainder(left);
+    const api::ApplyAnswer answer = co_await Carry(operation, course);
+    co_return ToJson(answer);
   };
   RequestContext context = OwnContext();
   const std::string digest = Sha256Hex(left.operation);

@@ -5,7 +5,9 @@
 
 #include <atomic>
 #include <boost/asio/awaitable.hpp>
+#include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,20 +57,24 @@ class ChangePlan {
   void Stop() { stopping_ = true; }
 
  private:
-  boost::asio::awaitable<api::ApplyStep> Do(ControlCenter::Slot& slot, std::string operation,
-                                            api::ApplyAnswer& answer);
+  // A plan that is being carried out.
+  struct Course {
+    std::string operation, hash;
+    std::vector<std::string> left;  // services; the first one is being done
+    api::ApplyAnswer answer;
+  };
+  void AddOwing(Course& course, const std::string& except) const;
+  Course Remainder(const keystore::ApplyRecord& left) const;
+  boost::asio::awaitable<api::ApplyAnswer> Carry(std::shared_ptr<keystore::Operation> operation,
+                                                 Course& course);
+  boost::asio::awaitable<void> Steps(Course& course);
+  boost::asio::awaitable<std::optional<api::ApplyStep>> Do(ControlCenter::Slot& slot,
+                                                           Course& course);
+  boost::asio::awaitable<bool> PutBack(ControlCenter::Slot& slot, Course& course,
+                                       std::vector<keystore::OwedRecord> asked,
+                                       api::ApplyStep& step);
   boost::asio::awaitable<Status> GoBack(std::string operation, keystore::OwedRecord record);
-  boost::asio::awaitable<bool> PutBack(ControlCenter::Slot& slot, std::string operation,
-                                       const std::vector<keystore::OwedRecord>& owed,
-                                       api::ApplyStep& step, api::ApplyAnswer& answer);
-  boost::asio::awaitable<Result<api::ApplyAnswer>> ApplyThese(
-      std::shared_ptr<keystore::Operation> operation, std::vector<ControlCenter::Slot*> slots,
-      std::string hash, std::vector<std::string> rolled_back);
-  boost::asio::awaitable<api::ApplyAnswer> Steps(std::vector<ControlCenter::Slot*> slots,
-                                                 std::string operation, std::string hash,
-                                                 std::vector<std::string> rolled_back);
-  boost::asio::awaitable<void> Note(std::string operation, std::vector<std::string> services,
-                                    api::ApplyAnswer& answer);
+  boost::asio::awaitable<void> Note(Course& course, std::vector<std::string> going);
   boost::asio::awaitable<void> Forget();
 
   // One plan at a time, for as long as this lives.
@@ -88,7 +94,11 @@ class ChangePlan {
     Turn(const Turn&) = delete;
     Turn& operator=(const Turn&) = delete;
     bool taken() const { return other_.empty(); }
-    const std::string& other() const { return other_; }
+    Error Refusal() const {
+      return MakeError(Kind::kConflict, "APPLY_IN_PROGRESS",
+                       "operation " + other_ + " carries out a plan already",
+                       "Wait for it ('signet events'), then look at 'signet service plan'.");
+    }
 
    private:
     ChangePlan& plan_;

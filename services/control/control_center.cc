@@ -13,7 +13,7 @@ namespace signet::services {
 namespace {
 
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
-constexpr Duration kChangeLimit = std::chrono::minutes(30);
+constexpr Duration kChangeLimit = std::chrono::hours(24);  // services have limits of their own
 constexpr Duration kSettling = std::chrono::milliseconds(1500);
 
 Error NotConfigured(const std::string& service) {
@@ -136,31 +136,14 @@ ControlCenter::Slot* ControlCenter::Find(const std::string& service) const {
 
 const ControlledService& ControlCenter::ConfigOf(const Slot& slot) { return slot.config; }
 
-// Its own, and those of a service above it that no configuration names: nobody else could restart
-// it for them.
 std::vector<keystore::OwedRecord> ControlCenter::OwedOf(const Slot& slot) const {
-  const auto snapshot = parts_.state.Now();
-  std::vector<keystore::OwedRecord> owed = keystore::Owed::Of(*snapshot, slot.config.name);
-  for (const keystore::Service& row : parts_.catalogue.services) {
-    const bool above =
-        std::find(row.below.begin(), row.below.end(), slot.config.name) != row.below.end();
-    if (!above || Find(row.name) != nullptr) continue;
-    const auto more = keystore::Owed::Of(*snapshot, row.name);
-    owed.insert(owed.end(), more.begin(), more.end());
-  }
-  return owed;
+  return keystore::Owed::Of(*parts_.state.Now(), slot.config.name);
 }
 
 std::vector<ControlCenter::Slot*> ControlCenter::Owing() const {
-  std::set<std::string> wanted;
-  for (const auto& slot : slots_) {
-    if (OwedOf(*slot).empty()) continue;
-    wanted.insert(slot->config.name);
-    wanted.insert(slot->row->below.begin(), slot->row->below.end());
-  }
   std::vector<Slot*> owing;
   for (const auto& slot : slots_) {
-    if (wanted.contains(slot->config.name)) owing.push_back(slot.get());
+    if (!OwedOf(*slot).empty()) owing.push_back(slot.get());
   }
   return owing;
 }
@@ -190,6 +173,10 @@ Status ControlCenter::Act(Slot& slot, ServiceVerb verb) {
     SIGNET_TRY(const ServiceLook look, slot.driver->Look());
     if (look.status == ServiceStatus::kRunning || look.status == ServiceStatus::kUnmanaged)
       return Ok();
+    if (stopping_) {
+      return MakeError(Kind::kUnavailable, "DAEMON_ENDS", "signetd was asked to end meanwhile",
+                       "Look at 'signet service list' when it runs again.");
+    }
     if (look.status != ServiceStatus::kStarting || parts_.clock.Steady() >= until) {
       return NotRunning(slot.config.name + " did not come back", look, slot.driver->LastLines());
     }
@@ -202,7 +189,7 @@ std::vector<WireLook> ControlCenter::Prove(Slot& slot) {
   while (true) {
     const Duration left = until - parts_.clock.Steady();
     std::vector<WireLook> looks = LookOnce(slot, std::clamp(left, kBetweenLooks, kHandshakeLimit));
-    if (AllCurrent(looks) || parts_.clock.Steady() >= until || !StillRuns(slot)) {
+    if (AllCurrent(looks) || parts_.clock.Steady() >= until || stopping_ || !StillRuns(slot)) {
       Remember(slot, looks);
       return looks;
     }
@@ -211,6 +198,12 @@ std::vector<WireLook> ControlCenter::Prove(Slot& slot) {
 }
 
 std::vector<WireLook> ControlCenter::LookNow(Slot& slot) { return LookOnce(slot, kHandshakeLimit); }
+
+// A look that was under way meanwhile knows by the turns that it is out of date.
+struct ControlCenter::Leaver {
+  Slot& slot;
+  ~Leaver() { ++slot.turns; }
+};
 
 Proven ControlCenter::DoAndProve(Slot& slot, ServiceVerb verb) {
   Proven proven;
@@ -221,6 +214,8 @@ Proven ControlCenter::DoAndProve(Slot& slot, ServiceVerb verb) {
                             "Wait for that to end ('signet events --follow').");
     return proven;
   }
+  ++slot.turns;
+  const Leaver leaver{slot};
   proven.done = Act(slot, verb);
   Failpoint("service.acted");
   if (!proven.done || verb == ServiceVerb::kStop) return proven;

@@ -90,8 +90,7 @@ class ControlCenter {
   struct Slot;
   // Null when no configuration names it.
   Slot* Find(const std::string& service) const;
-  // Services under control that owe something, and those below one that does, in the catalogue's
-  // order.
+  // Services under control that owe something, in the catalogue's order.
   std::vector<Slot*> Owing() const;
   static const ControlledService& ConfigOf(const Slot& slot);
   std::vector<keystore::OwedRecord> OwedOf(const Slot& slot) const;
@@ -109,6 +108,7 @@ class ControlCenter {
   explicit ControlCenter(Parts parts, Teller tell);
   api::ServiceInfo Describe(const keystore::Service& row) const;
   api::ServiceChange RunNow(Slot& slot, ServiceVerb verb, Status& failed);
+  struct Leaver;
   Status Act(Slot& slot, ServiceVerb verb);
   Status StillRuns(Slot& slot);
   std::vector<WireLook> LookOnce(Slot& slot, Duration limit);

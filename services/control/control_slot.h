@@ -11,7 +11,8 @@ struct ControlCenter::Slot {
   ControlledService config;
   const keystore::Service* row = nullptr;
   std::unique_ptr<ServiceDriver> driver;
-  std::mutex acting;  // one change at a time, with its proof
+  std::atomic<unsigned> turns{0};  // changes that have begun, and that have ended
+  std::mutex acting;               // one change at a time, with its proof
   mutable std::mutex mutex;
   std::vector<WireLook> looks;  // the last ones
 };

@@ -80,8 +80,10 @@ std::vector<keystore::OwedRecord> ControlCenter::Evident(
 void ControlCenter::LookAt(Slot& slot) {
   // One that is on its way is looked at there; nobody who wants to act waits for a look.
   if (!std::unique_lock(slot.acting, std::try_to_lock).owns_lock()) return;
+  const unsigned turn = slot.turns;
   const auto owed = OwedOf(slot);
   const std::vector<WireLook> looks = LookOnce(slot, kHandshakeLimit);
+  if (slot.turns != turn) return;  // of before, or of in between
   Remember(slot, looks);
   if (!owed.empty()) std::ignore = Settle(slot, Evident(slot, owed, looks));
 }

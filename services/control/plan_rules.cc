@@ -23,7 +23,11 @@ bool CanGoBack(const keystore::Snapshot& snapshot, const OwedRecord& record) {
 }
 
 bool WasTold(const Error& error) {
-  return error.kind == Kind::kUnavailable && error.word != "BUS_UNAVAILABLE";
+  static constexpr std::string_view kAfterwards[] = {"UNIT_JOB_FAILED", "UNIT_JOB_SLOW",
+                                                     "PROCESS_NOT_STARTED", "PROCESS_SLOW",
+                                                     "SERVICE_NOT_RUNNING"};
+  return std::find(std::begin(kAfterwards), std::end(kAfterwards), error.word) !=
+         std::end(kAfterwards);
 }
 
 bool AnyServed(const std::vector<WireLook>& looks) {
@@ -34,11 +38,11 @@ std::set<std::string> Worsened(const std::vector<WireLook>& before,
                                const std::vector<WireLook>& now) {
   std::set<std::string> purposes;
   for (const WireLook& look : now) {
-    if (look.verdict == WireVerdict::kCurrent || look.verdict == WireVerdict::kInvalid) continue;
-    const bool was_served = std::any_of(before.begin(), before.end(), [&](const WireLook& one) {
-      return one.endpoint == look.endpoint && one.purpose == look.purpose && IsServed(one);
+    const bool was_better = std::any_of(before.begin(), before.end(), [&](const WireLook& one) {
+      return one.endpoint == look.endpoint && one.purpose == look.purpose && IsServed(one) &&
+             one.as_former < look.verdict;
     });
-    if (was_served) purposes.insert(look.purpose);
+    if (was_better) purposes.insert(look.purpose);
   }
   return purposes;
 }

@@ -15,16 +15,15 @@ namespace signet::services {
 // one that a rollback has put there is not gone forward from.
 bool CanGoBack(const keystore::Snapshot& snapshot, const keystore::OwedRecord& record);
 
-// Whether the service was told, so that what it serves now may be that: not when nobody was allowed
-// to, or another change was under way.
+// Whether the service was told, so that what it serves now may be that: not when nobody could or
+// was allowed to tell it.
 bool WasTold(const Error& error);
 
 // An endpoint showed a certificate of its purpose, the current or the former one.
 bool AnyServed(const std::vector<WireLook>& looks);
 
-// Purposes whose endpoint served one of their certificates before and does not serve the new one
-// now, for a reason that the former one does not have: what was wrong before is no reason to go
-// back.
+// Purposes whose endpoint served one of their certificates better before than it serves the new one
+// now: what was as wrong before is no reason to go back.
 std::set<std::string> Worsened(const std::vector<WireLook>& before,
                                const std::vector<WireLook>& now);
 

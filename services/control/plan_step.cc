@@ -53,8 +53,11 @@ Result<TakenUp> TakeUpCurrent(ControlCenter& center, ControlCenter::Slot& slot,
     return taken;
   }
   taken.error = std::move(proven.done).error();
-  if (WasTold(*taken.error) && (before.empty() || AnyServed(before)))
+  if (!WasTold(*taken.error)) {
+    taken.worsened = Worsened(before, taken.looks);
+  } else if (before.empty() || AnyServed(before)) {
     for (const OwedRecord& record : owed) taken.worsened.insert(record.cause);
+  }
   return taken;
 }
 

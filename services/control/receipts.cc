@@ -34,6 +34,7 @@ Result<std::string> Receipts::Sign(const std::string& operation, const std::stri
   document["ended"] = FormatTime(clock_.Now());
   document["proved"] = answer.proved;
   document["rolledBack"] = ToJson(answer.rolled_back);
+  document["left"] = ToJson(answer.left);
   document["steps"] = ToJson(answer.steps);
   keystore::ReceiptRecord record;
   record.operation = operation;

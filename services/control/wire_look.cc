@@ -33,39 +33,41 @@ bool Bears(const Certificate& leaf, const Endpoint& endpoint) {
          X509_check_ip_asc(leaf.handle(), endpoint.name.c_str(), 0) == 1;
 }
 
-void JudgeCurrent(const keystore::Snapshot& snapshot, const IdentityVersion& current,
-                  const Endpoint& endpoint, const Certificate& leaf,
-                  const std::vector<std::string>& served, WallTime now, WireLook& look) {
-  const std::vector<std::string> wanted = Issuers(snapshot, current);
+// How a certificate that is the right one is served.
+WireVerdict JudgeVersion(const keystore::Snapshot& snapshot, const IdentityVersion& version,
+                         const Endpoint& endpoint, const Certificate& leaf,
+                         const std::vector<std::string>& served, WallTime now, WireLook& look) {
+  const std::vector<std::string> wanted = Issuers(snapshot, version);
   // The anchor may be served beside them, and nothing else.
   const bool whole = served.size() >= wanted.size() &&
                      std::equal(wanted.begin(), wanted.end(), served.begin()) &&
                      std::all_of(served.begin() + static_cast<std::ptrdiff_t>(wanted.size()),
                                  served.end(), [&](const std::string& extra) {
-                                   return !current.chain.empty() && extra == current.chain.back();
+                                   return !version.chain.empty() && extra == version.chain.back();
                                  });
   if (!whole) {
-    look.verdict = WireVerdict::kIncomplete;
     look.detail = "the current certificate is served with " + std::to_string(served.size()) +
                   " issuer(s); they are not the " + std::to_string(wanted.size()) +
                   " that lead to its anchor";
     look.remedy =
         "Let the server read the published chain (signet service snippet), then restart it.";
-  } else if (leaf.fields().not_after < now || leaf.fields().not_before > now) {
-    look.verdict = WireVerdict::kInvalid;
+    return WireVerdict::kIncomplete;
+  }
+  if (leaf.fields().not_after < now || leaf.fields().not_before > now) {
     look.detail = "the current certificate is served, but it is valid from " +
                   FormatTime(leaf.fields().not_before) + " to " +
                   FormatTime(leaf.fields().not_after) + " only";
     look.remedy = "Renew the certificate of " + look.purpose + ".";
-  } else if (!Bears(leaf, endpoint)) {
-    look.verdict = WireVerdict::kInvalid;
+    return WireVerdict::kInvalid;
+  }
+  if (!Bears(leaf, endpoint)) {
     look.detail =
         "the current certificate is served, but it does not bear the name " + endpoint.name;
     look.remedy =
         "Renew the certificate of " + look.purpose + " with that name, or correct the endpoint's.";
-  } else {
-    look.verdict = WireVerdict::kCurrent;
+    return WireVerdict::kInvalid;
   }
+  return WireVerdict::kCurrent;
 }
 
 }  // namespace
@@ -105,14 +107,17 @@ WireLook Judge(const keystore::Snapshot& snapshot, const keystore::Purpose& purp
   const auto row = snapshot.identities.find(purpose.name);
   const keystore::IdentityRecord* identity =
       row == snapshot.identities.end() ? nullptr : &row->second.value;
+  std::vector<std::string> served;
+  for (std::size_t i = 1; i < fetched.chain.size(); ++i)
+    served.push_back(Sha256Hex(fetched.chain[i]));
   if (identity != nullptr && identity->current &&
       identity->current->certificate == look.fingerprint) {
-    std::vector<std::string> served;
-    for (std::size_t i = 1; i < fetched.chain.size(); ++i)
-      served.push_back(Sha256Hex(fetched.chain[i]));
-    JudgeCurrent(snapshot, *identity->current, endpoint, leaf.value(), served, now, look);
+    look.verdict =
+        JudgeVersion(snapshot, *identity->current, endpoint, leaf.value(), served, now, look);
   } else if (identity != nullptr && identity->previous &&
              identity->previous->certificate == look.fingerprint) {
+    look.as_former =
+        JudgeVersion(snapshot, *identity->previous, endpoint, leaf.value(), served, now, look);
     look.verdict = WireVerdict::kFormer;
     look.detail = "the former certificate is still served";
     look.remedy = "Restart or reload the service: signet service apply.";

@@ -31,12 +31,13 @@ struct WireLook {
   std::string endpoint;  // "127.0.0.1:443", "127.0.0.1:5222 (xmpp)"
   std::string purpose;
   WireVerdict verdict = WireVerdict::kUnreachable;
-  std::string detail;       // a sentence, when it is not kCurrent
-  std::string remedy;       // what to do then
-  std::string fingerprint;  // of the leaf that was served, or empty
-  std::string serial;       // the same
-  std::string protocol;     // "TLSv1.3"
-  std::string address;      // numeric, of the server
+  WireVerdict as_former = WireVerdict::kCurrent;  // of kFormer: how that one is served
+  std::string detail;                             // a sentence, when it is not kCurrent
+  std::string remedy;                             // what to do then
+  std::string fingerprint;                        // of the leaf that was served, or empty
+  std::string serial;                             // the same
+  std::string protocol;                           // "TLSv1.3"
+  std::string address;                            // numeric, of the server
 };
 
 std::string EndpointText(const Endpoint& endpoint);

@@ -8,7 +8,7 @@ namespace {
 
 // Longer than the daemon's own limit of a request, so that its time-out is the one that is seen.
 constexpr Duration kTimeout = std::chrono::seconds(120);
-constexpr Duration kLongTimeout = std::chrono::hours(4);  // longer than any plan
+constexpr Duration kLongTimeout = std::chrono::hours(24);  // longer than any plan
 constexpr std::int64_t kPageSize = 1000;
 constexpr JsonLimits kAnswerLimits{64u << 20, 64};
 
