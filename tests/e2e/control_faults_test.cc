@@ -217,6 +217,32 @@ TEST_F(SickServer, StatusAndPlanSayWhatIsBeingDone) {
   EXPECT_EQ(appliance.MustRpc("status.show").at("applying"), "");
 }
 
+// A plan that the daemon's end cuts off proves nothing, and goes on at the next start.
+TEST_F(SickServer, AStopInTheMiddleIsNoProofAndNoReasonToGoBack) {
+  Begin();
+  TurnsSick("sleep 3");
+  Renew("tomcat");
+  const std::string renewed = SerialOf("tomcat");
+  std::thread apply([&] { std::ignore = appliance.Rpc("service.apply"); });
+  std::string doing;
+  EXPECT_TRUE(Eventually(
+      [&] {
+        doing = appliance.MustRpc("status.show").at("applying").as_string().c_str();
+        return !doing.empty();
+      },
+      Seconds(5)));
+  EXPECT_EQ(appliance.Stop(), 0);
+  apply.join();
+  appliance.StartAndWait();
+  const std::string operation = doing.substr(doing.rfind(' ') + 1);
+  const json::value receipt = json::parse(appliance.Cli({"service", "receipt", operation}).out);
+  EXPECT_EQ(receipt.at("proved"), false);
+  EXPECT_EQ(receipt.at("left"), json::array{kTomcat});
+  EXPECT_TRUE(Eventually([&] { return Service().at("owed") == false; }, Seconds(30)));
+  EXPECT_EQ(Service().at("wire"), "current");
+  EXPECT_EQ(SerialOf("tomcat"), renewed);
+}
+
 // SPEC B4: the token goes when the server comes back. Without it no identity can be served, so
 // nothing is put back, and what is owed stays.
 TEST_F(SickServer, WithoutTheTokenNothingIsPutBackAndThePlanIsDoneOnceItIsThere) {
@@ -303,6 +329,63 @@ TEST_F(SickServer, RequestsThatMakeNoSenseAreRefused) {
     EXPECT_FALSE(appliance.Rpc("service.receipt", {{"id", id}}).ok()) << id;
   EXPECT_EQ(Starts(), before);
   EXPECT_EQ(Service().at("status"), "running");
+}
+
+// A router of systemd that restarts well, and below it a service that does not.
+class SickBelow : public ::testing::Test {
+ protected:
+  SickBelow() {
+    appliance.EditConfig("[outgoing]", Unit("Cisco XCP Router", "good") +
+                                           Unit("Cisco XCP Connection Manager", "breaking") +
+                                           "[control]\nbus = \"" + systemd.address() +
+                                           "\"\n[outgoing]");
+  }
+  std::string Unit(const std::string& name, const std::string& unit) const {
+    return "[service.\"" + name + "\"]\nuser = \"nobody\"\ndriver = \"systemd\"\nunit = \"" + unit +
+           ".service\"\npublish = \"" + appliance.Spare(unit) + "\"\n";
+  }
+  // The router restarted again with the former certificate; the other one still owes it.
+  void ExpectRouterIsBack() const {
+    const std::string calls = systemd.Calls(), restart = "RestartUnit good.service";
+    EXPECT_NE(calls.find(restart), calls.rfind(restart)) << calls;
+    const json::value plan = appliance.MustRpc("service.plan");
+    ASSERT_EQ(plan.at("steps").as_array().size(), 1u) << json::serialize(plan);
+    EXPECT_EQ(plan.at("steps").at(0).at("service"), "Cisco XCP Connection Manager");
+    const json::value receipt = json::parse(appliance.Cli({"service", "receipt"}).out);
+    EXPECT_EQ(receipt.at("rolledBack"), json::array{"cup-xmpp"});
+    EXPECT_EQ(receipt.at("proved"), false);
+  }
+  const FakeSystemd systemd;
+  Appliance appliance;
+};
+
+// SPEC S3, B4: what is below the router owes for itself, so that its failure takes back the change,
+// also at the router, which had taken it up.
+TEST_F(SickBelow, AFailureBelowTheRouterTakesTheChangeBackAtTheRouterToo) {
+  appliance.StartAndWait();
+  ASSERT_EQ(appliance.Cli({"certificate", "generate", "cup-xmpp", "--yes"}).code, 0);
+  const Answer applied = appliance.Rpc("service.apply");
+  ASSERT_TRUE(applied.ok()) << applied.word();
+  EXPECT_EQ(applied.result.at("steps").as_array().size(), 3u) << json::serialize(applied.result);
+  ExpectRouterIsBack();
+}
+
+TEST_F(SickBelow, AKillAfterTheRollbackIsNoReasonToLeaveTheRouterOnWhatWasTakenBack) {
+#ifndef SIGNET_FAILPOINTS
+  GTEST_SKIP() << "this build has no failpoints";
+#endif
+  appliance.StartAndWait({{"SIGNET_FAILPOINT", "apply.rolled-back"}});
+  ASSERT_EQ(appliance.Cli({"certificate", "generate", "cup-xmpp", "--yes"}).code, 0);
+  EXPECT_NE(appliance.Cli({"service", "apply"}).code, 0);
+  ASSERT_TRUE(appliance.WaitForEnd(Seconds(20)).has_value());
+  appliance.StartAndWait();
+  ASSERT_TRUE(Eventually(
+      [&] {
+        return !appliance.MustRpc("service.plan").at("steps").as_array().empty() &&
+               appliance.Cli({"service", "receipt"}).code == 0;
+      },
+      Seconds(20)));
+  ExpectRouterIsBack();
 }
 
 // SPEC S4: a job of systemd that does not end is a failure with a remedy, and what is owed stays.

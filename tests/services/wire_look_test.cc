@@ -6,6 +6,7 @@
 
 #include "keystore/owed.h"
 #include "keystore/x509/certificate.h"
+#include "services/control/plan_answer.h"
 #include "services/control/plan_rules.h"
 #include "tests/services/publish_world.h"
 
@@ -112,19 +113,40 @@ TEST_F(WireLookTest, OnlyWhatGotWorseIsAReasonToGoBack) {
   const std::vector<WireLook> before = {look("cup", kFormer), look("cup-ECDSA", kUnreachable)};
   EXPECT_THAT(Worsened(before, {look("cup", kCurrent), look("cup-ECDSA", kUnreachable)}),
               IsEmpty());
-  EXPECT_THAT(Worsened(before, {look("cup", kInvalid)}), IsEmpty()) << "the former would be, too";
-  for (const WireVerdict verdict : {kFormer, kOther, kIncomplete, kUnreachable})
+  for (const WireVerdict verdict : {kFormer, kOther, kIncomplete, kInvalid, kUnreachable})
     EXPECT_EQ(Worsened(before, {look("cup", verdict)}), std::set<std::string>{"cup"});
+  // What the former one lacked as well is no reason to go back to it.
+  std::vector<WireLook> lacking = {look("cup", kFormer)};
+  lacking[0].as_former = kIncomplete;
+  EXPECT_THAT(Worsened(lacking, {look("cup", kFormer)}), IsEmpty());
+  EXPECT_THAT(Worsened(lacking, {look("cup", kIncomplete)}), IsEmpty());
+  EXPECT_EQ(Worsened(lacking, {look("cup", kUnreachable)}), std::set<std::string>{"cup"});
   EXPECT_TRUE(WasTold(MakeError(Kind::kUnavailable, "UNIT_JOB_FAILED", "")));
   EXPECT_FALSE(WasTold(MakeError(Kind::kConflict, "SERVICE_BUSY", "")));
   EXPECT_FALSE(WasTold(MakeError(Kind::kDenied, "UNIT_DENIED", "")));
-  EXPECT_FALSE(WasTold(MakeError(Kind::kUnavailable, "BUS_UNAVAILABLE", "")));
+  for (const char* word : {"BUS_UNAVAILABLE", "UNIT_BROKEN", "UNIT_CALL_FAILED", "DAEMON_ENDS"})
+    EXPECT_FALSE(WasTold(MakeError(Kind::kUnavailable, word, ""))) << word;
   // Of what is owed, the wire can tell of certificates alone.
   keystore::OwedRecord cup, trust;
   cup.cause = "cup";
   trust.cause = "cup-trust";
   EXPECT_EQ(ServedOf({cup, trust}, {look("cup", kCurrent)}).size(), 1u);
   EXPECT_THAT(ServedOf({cup}, {look("cup", kCurrent), look("cup", kFormer)}), IsEmpty());
+  // Proved is what a handshake has shown.
+  TakenUp taken;
+  taken.looks = {look("cup", kCurrent)};
+  api::ApplyStep step;
+  Succeed({cup}, taken, step);
+  EXPECT_EQ(step.outcome, "proved");
+  Succeed({cup, trust}, taken, step);
+  EXPECT_EQ(step.outcome, "done");
+  EXPECT_THAT(step.detail, ::testing::HasSubstr("cup-trust"));
+  // A plan that was stopped has proved nothing as a whole.
+  api::ApplyAnswer answer;
+  answer.ok = answer.proved = true;
+  Conclude({"Cisco SIP Proxy"}, answer);
+  EXPECT_FALSE(answer.ok || answer.proved);
+  EXPECT_EQ(answer.left.size(), 1u);
 }
 
 // SPEC S3: what is owed is kept with the change, once for a cause, and goes when that one was seen.

@@ -23,6 +23,7 @@ BEHAVIOURS = {
     "odd.service": {"result": "collected", "after": 0},
     "endless.service": {"result": None},
     "stuck.service": {"result": None},
+    "breaking.service": {"result": "failed", "after": 50},
     "slow.service": {"result": "done", "after": 1500},
     "hasty.service": {"result": "done", "special": "before-reply"},
     "crowded.service": {"result": "done", "after": 50, "special": "crowd"},
@@ -78,7 +79,7 @@ class Unit(dbus.service.Object):
                 "ExecMainStartTimestamp": dbus.UInt64(0),
                 "ExecMainStatus": dbus.Int32(0),
             })
-        if name in ("good.service", "stuck.service"):
+        if name in ("good.service", "stuck.service", "breaking.service"):
             self.start()
 
     def start(self):
