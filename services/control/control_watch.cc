@@ -68,7 +68,9 @@ std::vector<keystore::OwedRecord> ControlCenter::Evident(
   const auto look = slot.driver->Look();
   if (!look || !AllCurrent(looks)) return done;
   for (const keystore::OwedRecord& record : owed) {
-    const bool younger = look.value().started && *look.value().started > record.since;
+    // Records keep whole seconds: the change was in the one that begins with `since`.
+    const bool younger =
+        look.value().started && *look.value().started >= record.since + std::chrono::seconds(1);
     const bool served = std::any_of(looks.begin(), looks.end(), [&](const WireLook& one) {
       return one.purpose == record.cause;
     });

@@ -120,10 +120,9 @@ void Keep(api::ApplyStep step, api::ApplyAnswer& answer) {
 
 void Conclude(std::vector<std::string> left, api::ApplyAnswer& answer) {
   if (!left.empty()) {
-    answer.findings.push_back({Severity::kWarning, "PLAN_STOPPED",
-                               "the daemon was asked to end; at its next start it goes on with " +
-                                   Joined(left),
-                               ""});
+    answer.findings.push_back(
+        {Severity::kWarning, "PLAN_STOPPED",
+         "the daemon was asked to end; at its next start it goes on with " + Joined(left), ""});
   }
   if (!left.empty() || !answer.rolled_back.empty()) answer.ok = answer.proved = false;
   answer.left = std::move(left);
