@@ -22,19 +22,6 @@ bool IssuerIsSubject(const X509* x509) {
   return NameDer(X509_get_subject_name(x509)) == NameDer(X509_get_issuer_name(x509));
 }
 
-// RFC 5280 §4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ and nothing else.
-Result<WallTime> ReadTime(const ASN1_TIME* time) {
-  const std::string_view text = View(time);
-  const std::size_t wanted = ASN1_STRING_type(time) == V_ASN1_UTCTIME ? 13 : 15;
-  bool digits = text.size() == wanted && text.back() == 'Z';
-  for (std::size_t i = 0; digits && i + 1 < wanted; ++i) digits = text[i] >= '0' && text[i] <= '9';
-  std::tm parts{};
-  if (!digits || ASN1_TIME_to_tm(time, &parts) != 1) {
-    return Malformed(kWord, "a date is not of RFC 5280's form");
-  }
-  return WallTime(std::chrono::seconds(timegm(&parts)));
-}
-
 std::string SerialText(const ASN1_INTEGER* serial) {
   const BnPtr number(ASN1_INTEGER_to_BN(serial, nullptr));
   if (!number || BN_is_zero(number.get())) return "0";
@@ -105,6 +92,18 @@ Status ReadNames(X509* x509, Certificate::Fields& fields) {
 
 }  // namespace
 
+Result<WallTime> ReadTime(const ASN1_TIME* time, std::string_view word) {
+  const std::string_view text = View(time);
+  const std::size_t wanted = ASN1_STRING_type(time) == V_ASN1_UTCTIME ? 13 : 15;
+  bool digits = text.size() == wanted && text.back() == 'Z';
+  for (std::size_t i = 0; digits && i + 1 < wanted; ++i) digits = text[i] >= '0' && text[i] <= '9';
+  std::tm parts{};
+  if (!digits || ASN1_TIME_to_tm(time, &parts) != 1) {
+    return Malformed(word, "a date is not of RFC 5280's form");
+  }
+  return WallTime(std::chrono::seconds(timegm(&parts)));
+}
+
 Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   if (der.size() > kMaxDer) {
     return MakeError(Kind::kRefused, "CERTIFICATE_TOO_LARGE",
@@ -128,8 +127,8 @@ Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   SIGNET_TRY(auto key, ReadPublicKey(X509_get_X509_PUBKEY(x509), kWord));
   fields.key = std::move(key);
   SIGNET_TRY(FillExtensions(x509, max_sans, fields));
-  SIGNET_TRY(auto not_before, ReadTime(X509_get0_notBefore(x509)));
-  SIGNET_TRY(auto not_after, ReadTime(X509_get0_notAfter(x509)));
+  SIGNET_TRY(auto not_before, ReadTime(X509_get0_notBefore(x509), kWord));
+  SIGNET_TRY(auto not_after, ReadTime(X509_get0_notAfter(x509), kWord));
   if (not_after < not_before) return Malformed(kWord, "notAfter lies before notBefore");
   fields.not_before = not_before;
   fields.not_after = not_after;

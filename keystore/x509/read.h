@@ -40,6 +40,9 @@ Result<std::string> ReadName(const X509_NAME* name, std::string_view word);
 // them.
 Result<PublicKeyInfo> ReadPublicKey(const X509_PUBKEY* key, std::string_view word);
 
+// RFC 5280 §4.1.2.5: YYMMDDHHMMSSZ or YYYYMMDDHHMMSSZ and nothing else.
+Result<WallTime> ReadTime(const ASN1_TIME* time, std::string_view word);
+
 struct ExtensionFields {
   std::vector<std::string> sans;
   std::string ski, aki;

@@ -28,6 +28,7 @@ constexpr Noun kNouns[] = {
     {"events", "", AddEvents},
     {"audit", "The audit log", AddAudit},
     {"chain", "Certificate chains by themselves", AddChain},
+    {"revocation", "Revocation of certificates", AddRevocation},
     {"rpc", "", AddRpc},
     {"completion", "Shell completion", AddCompletion},
 };
