@@ -102,8 +102,7 @@ def flipped(octets):
 
 def over_long(der):
     """BER: the outermost length with an octet too many."""
-    assert der[1] & 0x80
-    return der[:1] + bytes([der[1] + 1, 0]) + der[2:]
+    return der[:1] + (bytes([der[1] + 1, 0]) if der[1] & 0x80 else bytes([0x81, der[1]])) + der[2:]
 
 
 def unsigned_change(der, change):
@@ -274,6 +273,8 @@ def lies_within(w):
     w.says("revoked-then-good", status=REVOKED, change=with_statements_of(w.by_ca.answer(w.leaf, w.ca)))
     w.says("good-then-revoked-by-other-id", change=with_statements_of(
         w.by_ca.answer(w.leaf, w.ca, status=REVOKED, id_hash=hashes.SHA256())))
+    w.says("on-hold-then-revoked", status=REVOKED, reason=x509.ReasonFlags.certificate_hold,
+           change=with_statements_of(w.by_ca.answer(w.leaf, w.ca, status=REVOKED, reason=x509.ReasonFlags.superseded)))
     w.says("good-then-unknown", change=with_statements_of(w.by_ca.answer(w.leaf, w.ca, status=UNKNOWN)))
     w.says("good-then-stale", change=with_statements_of(
         w.by_ca.answer(w.leaf, w.ca, status=REVOKED, this=NOW - 48 * HOUR, next_=NOW - HOUR)))
@@ -300,6 +301,7 @@ def lies_of_form(w):
     for status in ["MALFORMED_REQUEST", "INTERNAL_ERROR", "TRY_LATER", "SIG_REQUIRED", "UNAUTHORIZED"]:
         der = ocsp.OCSPResponseBuilder.build_unsuccessful(getattr(ocsp.OCSPResponseStatus, status)).public_bytes(DER)
         put("status-" + status.lower().replace("_", "-"), der)
+    put("status-trailing", b"\x30\x03\x0a\x01\x03\x00")
     put("status-unassigned", b"\x30\x03\x0a\x01\x09")
     put("success-without-response", b"\x30\x03\x0a\x01\x00")
     put("empty", b"")
@@ -313,6 +315,7 @@ def lies_of_form(w):
     response, octets, basic = taken_apart(good)
     octets.content = over_long(basic.dump())
     put("ber-inside", response.dump())
+    w.says("ber-name", change=lambda tbs: tbs.content.__setitem__(0, Node(0xA1, over_long(tbs[0][0].dump()))))
     response, octets, basic = taken_apart(good)
     response[1][0].content[0] = oid(ODD)
     put("another-type", put_together(response, octets, basic))

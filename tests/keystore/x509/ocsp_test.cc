@@ -183,6 +183,7 @@ TEST(Ocsp, OnlyTheIssuingCaAndItsDelegatesMaySpeak) {
              {"by-delegate-sha1", kNo},
              {"by-delegate-short", kNo},
              {"by-forged-delegate", kNo}});
+  EXPECT_EQ(Judge("by-sub-ca").detail, "the responder 'CN=Sub CA' is a CA, not a delegate");
 }
 
 // ABUSE 110
@@ -236,6 +237,7 @@ TEST(Ocsp, RevokedWinsOverGoodAndDoubtOverGood) {
   ExpectAll({{"good-then-revoked", "revoked: OCSP_CONTRADICTORY"},
              {"revoked-then-good", "revoked: OCSP_CONTRADICTORY"},
              {"good-then-revoked-by-other-id", "revoked: OCSP_CONTRADICTORY"},
+             {"on-hold-then-revoked", "revoked: OCSP_REVOKED"},
              {"good-then-unknown", "unknown: OCSP_CONTRADICTORY"},
              {"good-then-stale", "unknown: OCSP_STALE"}});
 }
@@ -266,8 +268,10 @@ TEST(Ocsp, WhatIsNoResponseInDerIsRefused) {
              {"gzip", "unknown: OCSP_MALFORMED"},
              {"pem", "unknown: OCSP_MALFORMED"},
              {"trailing", "unknown: OCSP_MALFORMED"},
+             {"status-trailing", "unknown: OCSP_MALFORMED"},
              {"ber-outside", "unknown: OCSP_MALFORMED"},
              {"ber-inside", "unknown: OCSP_MALFORMED"},
+             {"ber-name", "unknown: OCSP_MALFORMED"},
              {"another-type", "unknown: OCSP_MALFORMED"},
              {"version-2", "unknown: OCSP_MALFORMED"},
              {"about-nothing", "unknown: OCSP_MALFORMED"},
