@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "platform/address_policy.h"
@@ -35,6 +36,8 @@ class Connection {
   // The numeric address at the other end.
   const IpAddress& address() const { return address_; }
   std::size_t bytes_read() const { return bytes_read_; }
+  // The descriptor, non-blocking, for somebody else to read, write and close.
+  int Release() { return std::exchange(fd_, -1); }
   // From here on at most `count` octets are read.
   void AllowBytes(std::size_t count) { limit_ = bytes_read_ + count; }
 
