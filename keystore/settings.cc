@@ -6,6 +6,7 @@
 
 #include "keystore/x509/names.h"
 #include "platform/encoding.h"
+#include "platform/mail_address.h"
 
 namespace signet::keystore {
 
@@ -46,6 +47,24 @@ Result<std::string> CanonicalDomains(const SettingRow& row, std::string_view val
   return out;
 }
 
+// "7 days", "7d", "1 hour", "24h".
+Result<std::string> CanonicalInterval(const SettingRow& row, std::string_view value) {
+  int number = 0;
+  const auto [end, problem] = std::from_chars(value.data(), value.data() + value.size(), number);
+  std::string_view unit(end, static_cast<std::size_t>(value.data() + value.size() - end));
+  unit.remove_prefix(std::min(unit.find_first_not_of(' '), unit.size()));
+  static constexpr std::string_view kHours[] = {"h", "hour", "hours"},
+                                    kDays[] = {"d", "day", "days"};
+  const auto is_one = [&](const auto& words) {
+    return std::find(std::begin(words), std::end(words), unit) != std::end(words);
+  };
+  if (problem == std::errc() && number >= 1) {
+    if (is_one(kHours) && number <= 8760) return std::to_string(number) + "h";
+    if (is_one(kDays) && number <= 365) return std::to_string(number) + "d";
+  }
+  return Invalid(row, "a number of hours or days, '12h' or '7d', one year at most");
+}
+
 bool Covers(const std::vector<std::string>& sans, const std::string& name) {
   return std::find(sans.begin(), sans.end(), "DNS:" + name) != sans.end();
 }
@@ -64,6 +83,14 @@ const std::vector<SettingRow>& AllSettings() {
        "days for which a former certificate and its key are kept for a rollback"},
       {kUndoDays, Type::kDays, "30", "",
        "days for which a deleted trust entry can be brought back without its file"},
+      {kMonitorStartDays, Type::kDays, "30", "",
+       "days before the end of a certificate from which on it is warned of"},
+      {kMonitorFrequency, Type::kInterval, "7d", "",
+       "how often the same warning is mailed: a number of hours or days"},
+      {kMonitorEmail, Type::kSwitch, "false", "",
+       "what expires is mailed to monitor-addresses, by the [mail] server of the configuration"},
+      {kMonitorAddresses, Type::kAddresses, "", "",
+       "who is told of certificates that expire, several split by ;"},
   };
   return rows;
 }
@@ -100,6 +127,14 @@ Result<std::string> CanonicalSetting(const SettingRow& row, std::string_view val
     }
     case Type::kDomains:
       return CanonicalDomains(row, value);
+    case Type::kInterval:
+      return CanonicalInterval(row, value);
+    case Type::kAddresses: {
+      SIGNET_TRY(const std::vector<std::string> addresses, ParseMailAddresses(value));
+      std::string all;
+      for (const std::string& address : addresses) all += (all.empty() ? "" : ";") + address;
+      return all;
+    }
   }
   return InternalError("a setting without a type");
 }
@@ -119,6 +154,12 @@ std::string SettingValue(const PlanInput& in, std::string_view name) {
     return out;
   }
   return known ? std::string(known.value()->default_value) : std::string();
+}
+
+std::chrono::hours IntervalOf(std::string_view value) {
+  int number = 0;
+  std::from_chars(value.data(), value.data() + value.size(), number);
+  return value.ends_with('d') ? std::chrono::days(number) : std::chrono::hours(number);
 }
 
 std::string ReadSetting(const PlanInput& in, std::string_view name, Plan& plan) {
@@ -155,20 +196,10 @@ std::vector<std::string> UncoveredNames(const PlanInput& in, const Purpose& purp
   return missing;
 }
 
-Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
-                                const std::string& value) {
-  SIGNET_TRY(const SettingRow* row, FindSetting(name));
-  SettingPlan plan;
-  plan.name = row->name;
-  SIGNET_TRY(plan.value, CanonicalSetting(*row, value));
-  const std::string before = ReadSetting(in, row->name, plan);
-  if (before != plan.value) {
-    plan.Step("set", "", plan.name + " to '" + plan.value + "'");
-    plan.replaces = plan.name + " '" + before + "'";
-  }
-  auto next = std::make_shared<Snapshot>(*in.snapshot);
-  next->settings[plan.name].value.value = plan.value;
-  const PlanInput then{in.catalogue, in.names, next, in.now};
+namespace {
+
+// Which certificates name other domains than they should once the settings are those of `then`.
+void TellUncovered(const PlanInput& in, const PlanInput& then, SettingPlan& plan) {
   for (const Purpose& purpose : in.catalogue.purposes) {
     if (!purpose.hosted_domains || (purpose.publisher_only && !in.names.publisher)) continue;
     ReadIdentity(in, purpose.name, plan);
@@ -183,6 +214,28 @@ Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
                              in.snapshot->Current(purpose.name)->certificate});
     NameRestarts(purpose.on_certificate, plan);  // when it is made anew
   }
+}
+
+}  // namespace
+
+Result<SettingPlan> PlanSettings(const PlanInput& in, const SettingValues& values) {
+  SettingPlan plan;
+  auto next = std::make_shared<Snapshot>(*in.snapshot);
+  bool names = false;  // of certificates
+  std::string former;
+  for (const auto& [name, typed] : values) {
+    SIGNET_TRY(const SettingRow* row, FindSetting(name));
+    SIGNET_TRY(const std::string value, CanonicalSetting(*row, typed));
+    names = names || name == kHostedDomains || name == kFederationWildcards;
+    const std::string before = ReadSetting(in, row->name, plan);
+    if (before == value) continue;
+    plan.Step("set", "", name + " to '" + value + "'");
+    former += (former.empty() ? "" : ", ") + name + " '" + before + "'";
+    plan.values[name] = value;
+    next->settings[name].value.value = value;
+  }
+  if (!former.empty()) plan.replaces = former;
+  if (names) TellUncovered(in, {in.catalogue, in.names, next, in.now}, plan);
   plan.nodes = {in.names.node};
   return plan;
 }

@@ -2,7 +2,9 @@
 // its default; that of hosted-domains is the configuration's list.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,9 +18,14 @@ inline constexpr char kFederationWildcards[] = "xmpp-federation-wildcards";
 inline constexpr char kEcKeyUsage[] = "ec-key-usage";
 inline constexpr char kRollbackDays[] = "rollback-days";
 inline constexpr char kUndoDays[] = "undo-days";
+// Of the certificate monitor (SPEC M1).
+inline constexpr char kMonitorStartDays[] = "monitor-start-days";
+inline constexpr char kMonitorFrequency[] = "monitor-frequency";
+inline constexpr char kMonitorEmail[] = "monitor-email";
+inline constexpr char kMonitorAddresses[] = "monitor-addresses";
 
 struct SettingRow {
-  enum class Type : std::uint8_t { kSwitch, kChoice, kDays, kDomains };
+  enum class Type : std::uint8_t { kSwitch, kChoice, kDays, kDomains, kInterval, kAddresses };
   std::string_view name;
   Type type;
   std::string_view default_value;
@@ -29,11 +36,14 @@ const std::vector<SettingRow>& AllSettings();
 // kNotFound SETTING_UNKNOWN; the remedy lists the names.
 Result<const SettingRow*> FindSetting(std::string_view name);
 // The canonical text of a value as typed: "on" and "true" are "true", domains are A-labels joined
-// by a space. kUsage SETTING_INVALID.
+// by a space, "7 days" is "7d" and "1 hour" "1h", addresses are joined by ";". kUsage
+// SETTING_INVALID.
 Result<std::string> CanonicalSetting(const SettingRow& row, std::string_view value);
 
 // The value in force, in canonical text.
 std::string SettingValue(const PlanInput& in, std::string_view name);
+// Of a canonical interval: "7d", "1h".
+std::chrono::hours IntervalOf(std::string_view value);
 // The same, noted as read.
 std::string ReadSetting(const PlanInput& in, std::string_view name, Plan& plan);
 
@@ -41,13 +51,14 @@ std::string ReadSetting(const PlanInput& in, std::string_view name, Plan& plan);
 // switched on, "*.example.com" in place of "example.com".
 std::vector<std::string> FederationNames(const PlanInput& in);
 
+// By name.
+using SettingValues = std::map<std::string, std::string>;
 struct SettingPlan : Plan {
-  std::string name, value;
+  SettingValues values;  // canonical, those that change
 };
 // What changes, and which certificates name other domains than they should then (warnings
 // REGENERATE, each with the command).
-Result<SettingPlan> PlanSetting(const PlanInput& in, const std::string& name,
-                                const std::string& value);
+Result<SettingPlan> PlanSettings(const PlanInput& in, const SettingValues& values);
 
 // Names that the purpose's certificate should have and has not: nodes of a multi-server one, hosted
 // domains. Empty when there is no certificate.

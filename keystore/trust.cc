@@ -175,26 +175,28 @@ Result<ChangeResult> Trust::Undelete(Operation& operation, const std::string& st
                 std::move(transaction), std::move(result));
 }
 
-Result<ChangeResult> Trust::Set(Operation& operation, const std::string& setting,
-                                const std::string& value,
+Result<ChangeResult> Trust::Set(Operation& operation, const SettingValues& values,
                                 const std::optional<std::string>& wanted) {
   const PlanInput in = Input();
-  SIGNET_TRY(const SettingPlan plan, PlanSetting(in, setting, value));
+  SIGNET_TRY(const SettingPlan plan, PlanSettings(in, values));
   SIGNET_TRY(CheckPlan(plan, wanted));
   if (plan.steps.empty()) {
     ChangeResult result;
     result.operation = operation.id;
     result.findings = plan.findings;
-    operation.detail = plan.name + " is '" + plan.value + "' already";
+    operation.detail = "it is so already";
     return result;
   }
-  SettingRecord record;
-  record.value = plan.value;
   Transaction transaction;
-  transaction.Put(state_.layout().Setting(plan.name), json::serialize(ToJson(record)));
+  std::string detail;
+  for (const auto& [name, value] : plan.values) {
+    SettingRecord record;
+    record.value = value;
+    transaction.Put(state_.layout().Setting(name), json::serialize(ToJson(record)));
+    detail += (detail.empty() ? "" : ", ") + name + " = '" + value + "'";
+  }
   plan.ExpectReads(transaction);
-  return Finish(operation, "setting.set", plan, plan.name + " = '" + plan.value + "'",
-                std::move(transaction), {});
+  return Finish(operation, "setting.set", plan, detail, std::move(transaction), {});
 }
 
 }  // namespace signet::keystore

@@ -27,8 +27,9 @@ class Trust {
                                 const std::string& id, const std::optional<std::string>& wanted);
   Result<ChangeResult> Import(Operation& operation, const ImportRequest& request,
                               const std::optional<std::string>& wanted);
-  Result<ChangeResult> Set(Operation& operation, const std::string& setting,
-                           const std::string& value, const std::optional<std::string>& wanted);
+  // Several settings at once.
+  Result<ChangeResult> Set(Operation& operation, const SettingValues& values,
+                           const std::optional<std::string>& wanted);
   // Takes back what an operation stored that was cut off: nobody has seen it. Again until it works.
   Status Undo(const std::string& operation);
   // What the planners may see now.

@@ -35,7 +35,7 @@ TEST_F(LifeCycle, PlanHoldsWhenAnUnrelatedRecordMoves) {
   SelfSigned("tomcat-ECDSA");
   Csr("cup-ECDSA");
   Operation operation = Next();
-  Done(trust->Set(operation, "rollback-days", "7", {}));
+  Done(trust->Set(operation, {{"rollback-days", "7"}}, {}));
   EXPECT_EQ(Word(Upload(pem, proposal.hash)), "changed");
   EXPECT_EQ(Current(), Fingerprint(pem));
 }
@@ -279,7 +279,7 @@ TEST_F(LifeCycle, RollbackDaysAreASetting) {
   SelfSigned();
   SelfSigned();
   Operation set = Next();
-  Done(trust->Set(set, "rollback-days", "90", {}));
+  Done(trust->Set(set, {{"rollback-days", "90"}}, {}));
   clock.moved = std::chrono::days(60);
   Operation operation = Next();
   EXPECT_EQ(Word(identities->Retire(operation)), "unchanged");

@@ -30,8 +30,8 @@ class Settings : public ::testing::Test {
     return names;
   }
   std::string Word(const std::string& name, const std::string& value) {
-    const auto plan = PlanSetting(world.In(), name, value);
-    if (plan) return plan.value().value;
+    const auto plan = PlanSettings(world.In(), {{name, value}});
+    if (plan) return CanonicalSetting(*FindSetting(name).value(), value).value();
     EXPECT_FALSE(plan.error().remedy.empty());
     return plan.error().word;
   }
@@ -87,9 +87,9 @@ TEST_F(Settings, ChangeTellsWhichCertificatesMustBeMadeAnew) {
           .value();
   world.AddCsr("cup-xmpp-s2s-ECDSA");
   world.Install("c1", x509::Certificate::FromDer(der).value());
-  EXPECT_THAT(PlanSetting(world.In(), "xmpp-federation-wildcards", "off").value().findings,
+  EXPECT_THAT(PlanSettings(world.In(), {{"xmpp-federation-wildcards", "off"}}).value().findings,
               IsEmpty());
-  const SettingPlan plan = PlanSetting(world.In(), "xmpp-federation-wildcards", "on").value();
+  const SettingPlan plan = PlanSettings(world.In(), {{"xmpp-federation-wildcards", "on"}}).value();
   const Finding* regenerate = FindingOf(plan.findings, "REGENERATE");
   ASSERT_NE(regenerate, nullptr);
   EXPECT_THAT(regenerate->text, HasSubstr("*.chat.example.com"));
