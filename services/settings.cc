@@ -40,14 +40,14 @@ boost::asio::awaitable<Result<api::Change>> Settings::Set(
     RequestContext context, std::shared_ptr<keystore::Operation> operation,
     api::SettingSetRequest request) {
   auto job = [this, operation, request = std::move(request)] {
-    return shared_.Set(*operation, request.name, request.value, request.plan);
+    return shared_.Set(*operation, {{request.name, request.value}}, request.plan);
   };
   co_return co_await RunOn(store_, std::move(job), context.limit);
 }
 
 Result<api::Plan> Settings::ProposeSet(const api::SettingSetRequest& request) const {
   SIGNET_TRY(const keystore::SettingPlan plan,
-             keystore::PlanSetting(shared_.Input(), request.name, request.value));
+             keystore::PlanSettings(shared_.Input(), {{request.name, request.value}}));
   return keystore::ReportOf(plan);
 }
 

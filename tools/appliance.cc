@@ -23,15 +23,16 @@
 #include "services/audit.h"
 #include "services/caretaker.h"
 #include "services/certificates.h"
-#include "services/control/builtin_monitor.h"
 #include "services/control/change_plan.h"
 #include "services/control/control_center.h"
 #include "services/events.h"
-#include "services/expiry_monitor.h"
 #include "services/import.h"
 #include "services/key_view.h"
 #include "services/keys.h"
 #include "services/metrics.h"
+#include "services/monitor/builtin_monitor.h"
+#include "services/monitor/certificate_monitor.h"
+#include "services/monitor/expiry_monitor.h"
 #include "services/publisher.h"
 #include "services/server_setup.h"
 #include "services/settings.h"
@@ -70,6 +71,8 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::Trust> trust;
   std::unique_ptr<services::Publisher> publisher;
   std::unique_ptr<services::Events> events;
+  std::unique_ptr<services::MailQueue> mails;
+  std::unique_ptr<services::CertificateMonitor> certificate_monitor;
   std::unique_ptr<services::ExpiryMonitor> monitor;
   std::unique_ptr<services::Changes> changes;
   std::unique_ptr<services::Caretaker> caretaker;
@@ -97,12 +100,14 @@ struct Appliance::Parts {
   Lane sign_lane{"sign", 2, 256};
   Lane probe_lane{"probe", 1, 8};
   Lane connection_lane{"connection", 2, 16};
+  Lane mail_lane{"mail", 1, 16};
   Lane control_lane{"control", 16, 64};  // each service under control may hold one for its limit
 
   Status OpenState();
   Status OpenToken();
   Status CheckNewState();
   void StartPublishing();
+  void MakeMonitor();
   void MakeServices(std::set<std::string> leftovers);
   AddressPolicy WithoutOwnDoor(AddressPolicy policy);
   Status OpenServer();
@@ -201,10 +206,30 @@ void Appliance::Parts::StartPublishing() {
   if (ShowKeys(*state->Now())) std::ignore = publisher->PublishNow();
 }
 
+void Appliance::Parts::MakeMonitor() {
+  if (config.mail) {
+    mails = std::make_unique<services::MailQueue>(
+        services::MailQueue::Parts{*log, *clock, mail_lane, *events, config.mail->from,
+                                   MakeSender(*config.mail, config.names.node, *files, *state,
+                                              [this] { return Outgoing(); })});
+  }
+  certificate_monitor =
+      std::make_unique<services::CertificateMonitor>(services::CertificateMonitor::Parts{
+          catalogue, config.names, *clock, *trust, mails.get(),
+          config.mail ? config.mail->server.ToString() : std::string(),
+          config.mail ? config.mail->heartbeat : std::chrono::days(30), store_lane, mail_lane});
+  monitor = std::make_unique<services::ExpiryMonitor>(
+      services::ExpiryMonitor::Parts{catalogue, config.names, *log, *state, *events, *clock,
+                                     store_lane, [this] { return certificate_monitor->start(); },
+                                     [this](const services::ExpiryLook& look, WallTime now) {
+                                       return certificate_monitor->AfterRun(look, now);
+                                     }});
+  certificate_monitor->Watch(*monitor);
+}
+
 void Appliance::Parts::MakeServices(std::set<std::string> leftovers) {
   events = std::make_unique<services::Events>(*log, store_lane, *clock);
-  monitor = std::make_unique<services::ExpiryMonitor>(
-      services::ExpiryMonitor::Parts{config.names, *log, *state, *events, *clock, store_lane});
+  MakeMonitor();
   changes = std::make_unique<services::Changes>(
       *log, store_lane, *clock,
       [this](const std::string& operation) { committer->Forget(operation); },
@@ -248,9 +273,19 @@ Status Appliance::Parts::OpenServer() {
   };
   view.metrics = [this] { return Metrics(); };
   view.events = events.get();
-  rpc::Services services{*certificates, *trust_stores, *keys,    *audit,
-                         *settings,     *import,       *servers, *control,
-                         *plan,         *receipts,     *events,  [this] { return Describe(); }};
+  rpc::Services services{*certificates,
+                         *trust_stores,
+                         *keys,
+                         *audit,
+                         *settings,
+                         *certificate_monitor,
+                         *import,
+                         *servers,
+                         *control,
+                         *plan,
+                         *receipts,
+                         *events,
+                         [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
@@ -365,8 +400,8 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.url = server->url();
   answer.recovered = report.recovered;
   answer.warnings = report.warnings;
-  for (const Findings& more :
-       {control->Warnings(), publisher->Warnings(), monitor->Look().warnings})
+  for (const Findings& more : {control->Warnings(), publisher->Warnings(), monitor->Look().warnings,
+                               certificate_monitor->Warnings()})
     answer.warnings.insert(answer.warnings.end(), more.begin(), more.end());
   return answer;
 }
@@ -383,13 +418,14 @@ asio::awaitable<void> Appliance::Parts::StopAll() {
   plan->Stop();
   stopping = true;
   monitor->Stop();
+  if (mails) mails->Stop();
   co_await server->Stop();
 }
 
 bool Appliance::Parts::StopLanes() {
   bool stopped = true;
-  for (Lane* lane : {&control_lane, &connection_lane, &probe_lane, &sign_lane, &change_lane,
-                     &trust_lane, &store_lane})
+  for (Lane* lane : {&control_lane, &mail_lane, &connection_lane, &probe_lane, &sign_lane,
+                     &change_lane, &trust_lane, &store_lane})
     stopped = lane->Stop(kStopGrace) && stopped;
   return stopped;
 }
@@ -426,6 +462,7 @@ bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
   asio::co_spawn(parts.loop, parts.control->Watch(parts.config.look_interval), asio::detached);
   asio::co_spawn(parts.loop, parts.GoOn(), asio::detached);
   parts.monitor->Start();
+  if (parts.mails) parts.mails->Start();
   ready({parts.config.socket, parts.config.keyd.agent.socket, parts.server->url()});
   parts.loop.run();
   const bool stopped = parts.StopLanes();

@@ -129,6 +129,7 @@ Result<Config> LoadConfig(const std::string& path, FileSystem& files) {
   TomlTable control = root.Table("control");
   config.bus = control.String("bus", "");
   config.look_interval = std::chrono::seconds(control.Integer("look-seconds", 1, 86400, 60));
+  config.mail = ReadMail(root, folder, config.catalogue);
   ReadAccess(root, folder, config);
   SIGNET_TRY(root.Finish());
   return config;

@@ -13,6 +13,7 @@
 #include "services/control/controlled_service.h"
 #include "services/published_service.h"
 #include "tools/keyd_config.h"
+#include "tools/mail_config.h"
 
 namespace signet::tools {
 
@@ -30,6 +31,7 @@ struct Config {
   std::string bus;  // [control] bus: D-Bus of systemd; empty: the system's
   Duration look_interval = std::chrono::seconds(60);  // [control] look-seconds: at the endpoints
   std::vector<rpc::ClientCertificate> clients;
+  std::optional<MailConfig> mail;  // [mail]
   std::string log_level = "info";
   std::string dev_folder;  // of --dev: signet-keyd is started and ended with the daemon
 };

@@ -3,13 +3,6 @@
 namespace signet::tools {
 namespace {
 
-// "file:" of a secret's source is a path like any other.
-std::string ResolveSource(const std::filesystem::path& folder, const std::string& source) {
-  constexpr std::string_view kFile = "file:";
-  if (!source.starts_with(kFile)) return source;
-  return std::string(kFile) + ResolvePath(folder, source.substr(kFile.size()));
-}
-
 void ReadToken(TomlTable& root, const std::filesystem::path& folder, hsm::TokenConfig& token) {
   TomlTable table = root.Table("token");
   token.module = table.String("module");
@@ -21,6 +14,12 @@ void ReadToken(TomlTable& root, const std::filesystem::path& folder, hsm::TokenC
 }
 
 }  // namespace
+
+std::string ResolveSource(const std::filesystem::path& folder, const std::string& source) {
+  constexpr std::string_view kFile = "file:";
+  if (!source.starts_with(kFile)) return source;
+  return std::string(kFile) + ResolvePath(folder, source.substr(kFile.size()));
+}
 
 std::string ResolvePath(const std::filesystem::path& folder, const std::string& path) {
   return path.empty() ? path : (folder / path).lexically_normal().string();

@@ -27,4 +27,7 @@ Result<KeydConfig> LoadKeydConfig(const std::string& path, FileSystem& files);
 // `path` as it stands in a file in `folder`; empty stays empty.
 std::string ResolvePath(const std::filesystem::path& folder, const std::string& path);
 
+// Where a secret comes from (hsm/pin_source.h); the path of "file:" is one like any other.
+std::string ResolveSource(const std::filesystem::path& folder, const std::string& source);
+
 }  // namespace signet::tools

@@ -38,6 +38,7 @@ MethodTable AllMethods(const Services& services) {
   AddTrustMethods(table, services.trust);
   AddImportMethods(table, services.import);
   AddSettingMethods(table, services.settings);
+  AddMonitorMethods(table, services.monitor);
   AddKeyMethods(table, services.keys);
   AddServerMethods(table, services.servers);
   AddServiceMethods(table, services.control, services.plan, services.receipts);

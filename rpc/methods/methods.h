@@ -8,6 +8,7 @@
 
 namespace signet::services {
 class Audit;
+class CertificateMonitor;
 class Certificates;
 class ChangePlan;
 class ControlCenter;
@@ -28,6 +29,7 @@ struct Services {
   services::Keys& keys;
   services::Audit& audit;
   services::Settings& settings;
+  services::CertificateMonitor& monitor;
   services::Import& import;
   services::ServerSetup& servers;
   services::ControlCenter& control;
@@ -44,6 +46,7 @@ void AddCertificateMethods(MethodTable& table, services::Certificates& certifica
 void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
 void AddImportMethods(MethodTable& table, services::Import& import);
 void AddSettingMethods(MethodTable& table, services::Settings& settings);
+void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
 void AddServiceMethods(MethodTable& table, services::ControlCenter& control,
                        services::ChangePlan& plan, services::Receipts& receipts);

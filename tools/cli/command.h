@@ -35,6 +35,7 @@ struct Option {
     kText,
     kInteger,
     kFlag,
+    kSwitch,    // on or off: true or false
     kList,      // repeatable: an array
     kListFile,  // a file with one value a line: appended to the array
     kEach,      // for "certificates[].…": once for every element, or once for each of them

@@ -23,6 +23,7 @@ constexpr Noun kNouns[] = {
     {"import", "Certificates of other servers", AddImport},
     {"service", "Services of this node, and servers that use the keys", AddServices},
     {"setting", "Settings of the cluster", AddSettings},
+    {"monitor", "The certificate monitor: what expires, and who is told", AddMonitor},
     {"token", "The PKCS#11 token", AddToken},
     {"key", "Keys in the token", AddKeys},
     {"events", "", AddEvents},

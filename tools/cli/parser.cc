@@ -74,9 +74,10 @@ void AddOption(CLI::App& app, const Option& row, std::vector<std::string>& typed
   CLI::Option* option = app.add_option(std::string(row.flag), typed, help);
   option->type_name(std::string(row.value))->allow_extra_args(false)->required(row.required);
   if (row.type == Option::Type::kText || row.type == Option::Type::kInteger ||
-      row.type == Option::Type::kListFile) {
+      row.type == Option::Type::kSwitch || row.type == Option::Type::kListFile) {
     option->expected(1)->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   }
+  if (row.type == Option::Type::kSwitch) option->check(CLI::IsMember({"on", "off"}));
   if (row.type == Option::Type::kInteger) {
     option->check(CLI::TypeValidator<std::int64_t>("NUMBER"));
   }

@@ -135,6 +135,9 @@ Status AddOption(const Option& row, const std::vector<std::string>& typed, json:
     case Option::Type::kFlag:
       params[row.member] = true;
       return Ok();
+    case Option::Type::kSwitch:
+      params[row.member] = first == "on";
+      return Ok();
     case Option::Type::kInteger: {
       std::int64_t number = 0;
       const auto end = std::from_chars(first.data(), first.data() + first.size(), number);

@@ -15,6 +15,7 @@ void AddTrust(std::vector<Command>& table);
 void AddImport(std::vector<Command>& table);
 void AddServices(std::vector<Command>& table);
 void AddSettings(std::vector<Command>& table);
+void AddMonitor(std::vector<Command>& table);
 void AddToken(std::vector<Command>& table);
 void AddKeys(std::vector<Command>& table);
 void AddEvents(std::vector<Command>& table);

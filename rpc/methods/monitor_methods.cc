@@ -1,0 +1,40 @@
+#include "rpc/methods/methods.h"
+#include "services/monitor/certificate_monitor.h"
+
+namespace signet::rpc {
+
+namespace api = services::api;
+
+void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor) {
+  table.Add(MakeMethod<api::Empty, api::MonitorInfo>(
+      {"monitor.show", "The certificate monitor: settings, runs, mails, what it found.",
+       Access::kRead},
+      [&monitor](Call, api::Empty) { return AtOnce(monitor.Show()); }));
+  table.Add(MakePlannedMethod<api::MonitorSetRequest, api::Change>(
+      {"monitor.set", "Changes the certificate monitor's settings.", Access::kAdminister,
+       TokenNeed::kNone, Effect::kChange},
+      [&monitor](Call call, api::MonitorSetRequest request) {
+        return monitor.Set(std::move(call.context), std::move(call.operation), std::move(request));
+      },
+      [&monitor](Call, api::MonitorSetRequest request) {
+        return AtOnce(monitor.ProposeSet(request));
+      }));
+  table.Add(MakeMethod<api::Empty, api::MonitorRun>(
+      {"monitor.run", "Lets the certificate monitor run now.", Access::kOperate, TokenNeed::kNone,
+       Effect::kChange},
+      [&monitor](Call call, api::Empty) {
+        return monitor.Run(std::move(call.context), std::move(call.operation));
+      }));
+  table.Add(MakeMethod<api::PreviewRequest, api::MonitorPreview>(
+      {"monitor.preview", "What the monitor would find at a time to come, and whom it would mail.",
+       Access::kRead},
+      [&monitor](Call, api::PreviewRequest request) { return AtOnce(monitor.Preview(request)); }));
+  table.Add(MakeMethod<api::Empty, api::TestMail>(
+      {"monitor.testMail", "Mails all addresses now, and tells what the server says of each.",
+       Access::kOperate, TokenNeed::kNone, Effect::kChange},
+      [&monitor](Call call, api::Empty) {
+        return monitor.SendTestMail(std::move(call.context), std::move(call.operation));
+      }));
+}
+
+}  // namespace signet::rpc
