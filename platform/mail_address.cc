@@ -108,8 +108,9 @@ Result<std::string> ParseMailAddress(std::string_view typed) {
   }
   if (local.size() > kMaxLocal) return Invalid(text, "more than 64 octets before the '@'");
   if (!IsDotString(local)) {
-    return Invalid(text, "before the '@' are ASCII letters, digits, !#$%&'*+-/=?^_`{|}~ and single "
-                         "dots between them");
+    return Invalid(text,
+                   "before the '@' are ASCII letters, digits, !#$%&'*+-/=?^_`{|}~ and single "
+                   "dots between them");
   }
   SIGNET_TRY(const std::string domain, Domain(text, text.substr(at + 1)));
   std::string address = std::string(local) + "@" + domain;

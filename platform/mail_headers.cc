@@ -49,8 +49,7 @@ std::string MailDate(WallTime time) {
   const std::chrono::hh_mm_ss clock(time - day);
   std::array<char, 64> text{};
   std::snprintf(text.data(), text.size(), "%s, %02u %s %04d %02d:%02d:%02d +0000",
-                kDays[std::chrono::weekday(day).c_encoding()],
-                static_cast<unsigned>(date.day()),
+                kDays[std::chrono::weekday(day).c_encoding()], static_cast<unsigned>(date.day()),
                 kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
                 static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
                 static_cast<int>(clock.seconds().count()));

@@ -115,7 +115,8 @@ bool MakeUrl(const MailServer& server, Letter& letter) {
     return curl_url_set(letter.url.get(), part, text.c_str(), CURLU_URLENCODE) == CURLUE_OK;
   };
   letter.url.reset(curl_url());
-  return letter.url && set(CURLUPART_SCHEME, server.security == MailSecurity::kTls ? "smtps" : "smtp") &&
+  return letter.url &&
+         set(CURLUPART_SCHEME, server.security == MailSecurity::kTls ? "smtps" : "smtp") &&
          set(CURLUPART_HOST, host) && set(CURLUPART_PORT, std::to_string(server.target.port)) &&
          (letter.helo.empty() || set(CURLUPART_PATH, "/" + letter.helo));
 }
@@ -123,9 +124,9 @@ bool MakeUrl(const MailServer& server, Letter& letter) {
 void ConfigureServer(CurlSession& session, const MailServer& server, const Letter& letter) {
   session.Set(CURLOPT_CURLU, letter.url.get());
   session.Set(CURLOPT_PROTOCOLS_STR, "smtp,smtps");
-  session.Set(CURLOPT_USE_SSL, static_cast<long>(server.security == MailSecurity::kNone
-                                                     ? CURLUSESSL_NONE
-                                                     : CURLUSESSL_ALL));
+  session.Set(
+      CURLOPT_USE_SSL,
+      static_cast<long>(server.security == MailSecurity::kNone ? CURLUSESSL_NONE : CURLUSESSL_ALL));
   const auto whole = std::chrono::ceil<std::chrono::seconds>(server.limit).count();
   session.Set(CURLOPT_SERVER_RESPONSE_TIMEOUT, static_cast<long>(std::max<long>(whole, 1)));
   session.TrustOnly(server.trust_pem);
@@ -142,10 +143,10 @@ void ConfigureServer(CurlSession& session, const MailServer& server, const Lette
 void ConfigureMail(CurlSession& session, const Mail& mail, Letter& letter) {
   for (const std::string& address : letter.to) session.Require(letter.recipients.Add(address));
   letter.parts.reset(curl_mime_init(session.handle()));
-  session.Require(letter.parts != nullptr && AddHeaders(mail, letter) &&
-                  AddPart(letter.parts.get(), "text/plain; charset=utf-8", mail.text) &&
-                  (mail.html.empty() ||
-                   AddPart(letter.parts.get(), "text/html; charset=utf-8", mail.html)));
+  session.Require(
+      letter.parts != nullptr && AddHeaders(mail, letter) &&
+      AddPart(letter.parts.get(), "text/plain; charset=utf-8", mail.text) &&
+      (mail.html.empty() || AddPart(letter.parts.get(), "text/html; charset=utf-8", mail.html)));
   session.Set(CURLOPT_MAIL_FROM, letter.from.c_str());
   session.Set(CURLOPT_MAIL_RCPT, letter.recipients.get());
   session.Set(CURLOPT_MAIL_RCPT_ALLLOWFAILS, 1L);

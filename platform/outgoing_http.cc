@@ -112,8 +112,7 @@ std::string HeaderOf(CURL* curl, const char* name) {
 // The first of them.
 std::string LocationOf(CURL* curl) {
   curl_header* header = nullptr;
-  const bool found =
-      curl_easy_header(curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK;
+  const bool found = curl_easy_header(curl, "Location", 0, CURLH_HEADER, -1, &header) == CURLHE_OK;
   return found ? header->value : "";
 }
 
@@ -173,7 +172,8 @@ std::optional<seconds> MaxAgeIn(std::string_view cache_control) {
         digits = digits.substr(1, digits.size() - 2);
       }
       long value = 0;
-      const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+      const auto [end, error] =
+          std::from_chars(digits.data(), digits.data() + digits.size(), value);
       if (end != digits.data() + digits.size() || digits.empty() || digits.front() == '-') continue;
       take(error == std::errc() ? std::min(seconds(value), kMaxAge) : kMaxAge);
     }
@@ -252,9 +252,10 @@ Error Failed(const Hop& hop, const OutgoingRequest& request, const Intake& intak
     case CURLE_SSL_CIPHER:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:
-      error = make("HTTP_TLS_FAILED", ending.text,
-                   "The server's certificate must be of a CA that is trusted (without a setting: by "
-                   "this machine, package ca-certificates) and bear the host's name.");
+      error =
+          make("HTTP_TLS_FAILED", ending.text,
+               "The server's certificate must be of a CA that is trusted (without a setting: by "
+               "this machine, package ca-certificates) and bear the host's name.");
       break;
     default:
       error = make("HTTP_FAILED", ending.text,

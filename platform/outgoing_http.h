@@ -47,9 +47,10 @@ struct OutgoingResponse {
 Status CheckOutgoingUrl(std::string_view url);
 
 // Blocks for `limit` at most: call it in a lane. The address policy is asked of the numeric address
-// of each hop. https is verified with the host's name and is not left for http. No credentials, cookies, proxies, compression or persistent connections; at most 32 KiB of header
-// lines, and for limits beyond 10 s an answer that comes by less than 64 octets a second ends as
-// timed out. A redirected POST stays a POST, but for 303.
+// of each hop. https is verified with the host's name and is not left for http. No credentials,
+// cookies, proxies, compression or persistent connections; at most 32 KiB of header lines, and for
+// limits beyond 10 s an answer that comes by less than 64 octets a second ends as timed out. A
+// redirected POST stays a POST, but for 303.
 //
 // The errors of Dial, and
 //   URL_INVALID, URL_SCHEME_NOT_ALLOWED   kUsage; also of a redirect's target

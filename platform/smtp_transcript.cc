@@ -111,9 +111,9 @@ void SmtpTranscript::Answered() {
 std::string SmtpTranscript::LastAnswer() const { return answer_; }
 
 std::string SmtpTranscript::LastCommand() const {
-  constexpr std::array<std::string_view, 9> kNames{
-      "the connection", "EHLO", "STARTTLS", "the log-in", "MAIL",
-      "RCPT",           "DATA", "the message", "QUIT"};
+  constexpr std::array<std::string_view, 9> kNames{"the connection", "EHLO",        "STARTTLS",
+                                                   "the log-in",     "MAIL",        "RCPT",
+                                                   "DATA",           "the message", "QUIT"};
   return std::string(kNames[static_cast<std::size_t>(phase_)]);
 }
 

@@ -30,7 +30,17 @@ class SmtpTranscript {
   std::vector<MailOutcome> TakeOutcomes() { return std::move(outcomes_); }
 
  private:
-  enum class Phase : std::uint8_t { kGreeting, kHello, kTls, kAuth, kMail, kRcpt, kData, kMessage, kQuit };
+  enum class Phase : std::uint8_t {
+    kGreeting,
+    kHello,
+    kTls,
+    kAuth,
+    kMail,
+    kRcpt,
+    kData,
+    kMessage,
+    kQuit
+  };
 
   static int OnDebug(CURL*, curl_infotype type, char* data, std::size_t size, void* self) noexcept;
   void Sent(std::string_view line);

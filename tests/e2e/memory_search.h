@@ -24,7 +24,7 @@ std::string Show(const std::vector<Hit>& hits);
 // Adds to `hits`, each with `place`.
 void Search(std::string_view hay, const Needles& needles, const Hit& place, std::vector<Hit>& hits);
 
-// Every readable page of the process.
+// Every readable page of the process, but those of installed libraries that nobody wrote to.
 std::vector<Hit> SearchMemory(pid_t pid, const Needles& needles);
 
 // Halves of a PIN of 32 octets: a freed block of the allocator's loses its first 16 octets only.

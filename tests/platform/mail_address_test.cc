@@ -40,25 +40,46 @@ TEST(MailAddress, WhatIsNoMailboxIsRefused) {
   const std::string long_domain = std::string(63, 'a') + "." + std::string(63, 'b') + "." +
                                   std::string(63, 'c') + "." + std::string(50, 'd');
   for (const std::string& typed : {
-           std::string(""), std::string("   "), std::string("pki"), std::string("@example.com"),
-           std::string("pki@"), std::string("pki@@example.com"), std::string("a@b@example.com"),
-           std::string("Alice <alice@example.com>"), std::string("<alice@example.com>"),
-           std::string("@relay,@other:alice@example.com"), std::string("@relay:alice@example.com"),
+           std::string(""),
+           std::string("   "),
+           std::string("pki"),
+           std::string("@example.com"),
+           std::string("pki@"),
+           std::string("pki@@example.com"),
+           std::string("a@b@example.com"),
+           std::string("Alice <alice@example.com>"),
+           std::string("<alice@example.com>"),
+           std::string("@relay,@other:alice@example.com"),
+           std::string("@relay:alice@example.com"),
            std::string("alice@example.com\r\nBcc: all@example.com"),
-           std::string("alice\n@example.com"), std::string("alice\x01@example.com"),
-           std::string("alice\0@example.com", 18), std::string("alice\x7f@example.com"),
-           std::string("alice@example.com>\r\nDATA"), std::string("al ice@example.com"),
-           std::string("\"al ice\"@example.com"), std::string("alice(work)@example.com"),
-           std::string("alice@example.com, bob@example.com"), std::string(".alice@example.com"),
-           std::string("alice.@example.com"), std::string("al..ice@example.com"),
-           std::string("älice@example.com"), std::string("alice@192.0.2.1"),
-           std::string("alice@[192.0.2.256]"), std::string("alice@[2001:db8::1]"),
-           std::string("alice@[IPv6:192.0.2.1]"), std::string("alice@[IPv6:fe80::1%eth0]"),
-           std::string("alice@[]"), std::string("alice@example.com:25"),
-           std::string("alice@-example.com"), std::string("alice@exa mple.com"),
-           std::string("alice@example..com"), std::string("alice@2130706433"),
-           std::string("alice@\xff\xfe.example"), std::string("alice@example.com/x"),
-           std::string(65, 'x') + "@example.com", "pki-of-everything@" + long_domain,
+           std::string("alice\n@example.com"),
+           std::string("alice\x01@example.com"),
+           std::string("alice\0@example.com", 18),
+           std::string("alice\x7f@example.com"),
+           std::string("alice@example.com>\r\nDATA"),
+           std::string("al ice@example.com"),
+           std::string("\"al ice\"@example.com"),
+           std::string("alice(work)@example.com"),
+           std::string("alice@example.com, bob@example.com"),
+           std::string(".alice@example.com"),
+           std::string("alice.@example.com"),
+           std::string("al..ice@example.com"),
+           std::string("älice@example.com"),
+           std::string("alice@192.0.2.1"),
+           std::string("alice@[192.0.2.256]"),
+           std::string("alice@[2001:db8::1]"),
+           std::string("alice@[IPv6:192.0.2.1]"),
+           std::string("alice@[IPv6:fe80::1%eth0]"),
+           std::string("alice@[]"),
+           std::string("alice@example.com:25"),
+           std::string("alice@-example.com"),
+           std::string("alice@exa mple.com"),
+           std::string("alice@example..com"),
+           std::string("alice@2130706433"),
+           std::string("alice@\xff\xfe.example"),
+           std::string("alice@example.com/x"),
+           std::string(65, 'x') + "@example.com",
+           "pki-of-everything@" + long_domain,
            std::string(1 << 20, 'x') + "@example.com",
        }) {
     const auto address = ParseMailAddress(typed);
@@ -99,12 +120,13 @@ TEST(MailHeaders, ShortAsciiStaysReadable) {
 
 // Python's email module is the judge.
 std::string Decoded(const std::string& value) {
-  return MustRun({"/usr/bin/python3", "-c",
-                  "import sys, email, email.policy\n"
-                  "m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.SMTP)\n"
-                  "assert len(m.items()) == 1 and not m['Subject'].defects, m.items()\n"
-                  "sys.stdout.buffer.write(str(m['Subject']).encode())"},
-                 {.input = "Subject: " + value + "\r\n\r\n"});
+  return MustRun(
+      {"/usr/bin/python3", "-c",
+       "import sys, email, email.policy\n"
+       "m = email.message_from_bytes(sys.stdin.buffer.read(), policy=email.policy.SMTP)\n"
+       "assert len(m.items()) == 1 and not m['Subject'].defects, m.items()\n"
+       "sys.stdout.buffer.write(str(m['Subject']).encode())"},
+      {.input = "Subject: " + value + "\r\n\r\n"});
 }
 
 TEST(MailHeaders, EverythingElseBecomesEncodedWordsOfShortLines) {

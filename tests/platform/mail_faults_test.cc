@@ -1,10 +1,9 @@
-#include "platform/mail_sender.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <chrono>
 
+#include "platform/mail_sender.h"
 #include "tests/platform/mail_peer.h"
 
 namespace signet {
@@ -64,9 +63,12 @@ TEST_F(MailSenderFaults, RefusalsForNowAndForGoodAreToldApart) {
                 HasSubstr("says to " + command + ": " + sender.substr(sender.find('@') - 3, 3)));
     EXPECT_EQ(MayMailLater(sent.error()), word == "MAIL_DEFERRED");
   }
-  for (const auto& [mode, word] : std::vector<std::pair<std::string, std::string>>{
-           {"busy", "MAIL_DEFERRED"}, {"closed-shop", "MAIL_REFUSED"},
-           {"close", "MAIL_FAILED"}, {"close-later", "MAIL_FAILED"}, {"endless", "MAIL_FAILED"}}) {
+  for (const auto& [mode, word] :
+       std::vector<std::pair<std::string, std::string>>{{"busy", "MAIL_DEFERRED"},
+                                                        {"closed-shop", "MAIL_REFUSED"},
+                                                        {"close", "MAIL_FAILED"},
+                                                        {"close-later", "MAIL_FAILED"},
+                                                        {"endless", "MAIL_FAILED"}}) {
     const MailPeer peer(mode);
     MailServer server = At("127.0.0.1", peer.port(), MailSecurity::kNone);
     server.limit = 5s;
@@ -77,11 +79,11 @@ TEST_F(MailSenderFaults, RefusalsForNowAndForGoodAreToldApart) {
 }
 
 TEST_F(MailSenderFaults, SlowServersAreLeftAtTheLimit) {
-  for (const auto& [mode, security] : std::vector<std::pair<std::string, MailSecurity>>{
-           {"silent", MailSecurity::kNone},
-           {"silent", MailSecurity::kTls},
-           {"drip", MailSecurity::kStartTls},
-           {"no-smtp", MailSecurity::kNone}}) {
+  for (const auto& [mode, security] :
+       std::vector<std::pair<std::string, MailSecurity>>{{"silent", MailSecurity::kNone},
+                                                         {"silent", MailSecurity::kTls},
+                                                         {"drip", MailSecurity::kStartTls},
+                                                         {"no-smtp", MailSecurity::kNone}}) {
     const MailPeer peer(mode);
     MailServer server = At("127.0.0.1", peer.port(), security);
     server.limit = 1500ms;
@@ -122,17 +124,17 @@ TEST_F(MailSenderFaults, OddParametersAreRefusedBeforeAnyConnection) {
   const Listener nobody;
   using Change = void (*)(MailServer&, Mail&);
   for (const auto& [word, change] : std::vector<std::pair<std::string, Change>>{
-           {"MAIL_ADDRESS_INVALID", [](MailServer&, Mail& m) { m.from = "a@b\r\nDATA"; }},
-           {"MAIL_ADDRESS_INVALID", [](MailServer&, Mail& m) { m.from.clear(); }},
-           {"MAIL_ADDRESS_INVALID", [](MailServer&, Mail& m) { m.to.push_back("x> SIZE=1"); }},
-           {"MAIL_INVALID", [](MailServer&, Mail& m) { m.to.clear(); }},
-           {"MAIL_INVALID", [](MailServer&, Mail& m) { m.to.resize(51, "a@x.example"); }},
-           {"MAIL_INVALID", [](MailServer&, Mail& m) { m.message_id = "a@b>\r\nBcc: c@d"; }},
-           {"MAIL_INVALID", [](MailServer&, Mail& m) { m.message_id.clear(); }},
-           {"MAIL_INVALID", [](MailServer& s, Mail&) { s.helo = "x\r\nMAIL FROM:<a@b>"; }},
-           {"MAIL_INVALID", [](MailServer& s, Mail&) { s.user = "a\r\nb"; }},
+           {"MAIL_ADDRESS_INVALID", [](MailServer&, Mail&m) { m.from = "a@b\r\nDATA"; }},
+           {"MAIL_ADDRESS_INVALID", [](MailServer&, Mail&m) { m.from.clear(); }},
+           {"MAIL_ADDRESS_INVALID", [](MailServer&, Mail&m) { m.to.push_back("x> SIZE=1"); }},
+           {"MAIL_INVALID", [](MailServer&, Mail&m) { m.to.clear(); }},
+           {"MAIL_INVALID", [](MailServer&, Mail&m) { m.to.resize(51, "a@x.example"); }},
+           {"MAIL_INVALID", [](MailServer&, Mail&m) { m.message_id = "a@b>\r\nBcc: c@d"; }},
+           {"MAIL_INVALID", [](MailServer&, Mail&m) { m.message_id.clear(); }},
+           {"MAIL_INVALID", [](MailServer&s, Mail&) { s.helo = "x\r\nMAIL FROM:<a@b>"; }},
+           {"MAIL_INVALID", [](MailServer&s, Mail&) { s.user = "a\r\nb"; }},
            {"MAIL_INVALID",
-            [](MailServer& s, Mail&) { s.password = Secret(std::string_view("a\0b", 3)); }}}) {
+            [](MailServer&s, Mail&) { s.password = Secret(std::string_view("a\0b", 3)); }}}) {
     MailServer server = At("127.0.0.1", nobody.port(), MailSecurity::kStartTls);
     Mail mail = Digest();
     mail.to = {"pki@example.com"};

@@ -125,9 +125,9 @@ TEST_F(MailSender, AWrongOrMissingPasswordIsARefusalForGood) {
   EXPECT_TRUE(peer.TookNothing());
 }
 
-// How often the end of a password stands in memory that this process can write, as it is or as PLAIN
-// sends it. Its end, since the allocator itself writes over the start of what is freed. It is given
-// backwards, so that the question is not what is found.
+// How often the end of a password stands in memory that this process can write, as it is or as
+// PLAIN sends it. Its end, since the allocator itself writes over the start of what is freed. It is
+// given backwards, so that the question is not what is found.
 int TimesInMemory(const std::string& backwards) {
   constexpr const char* kSearch = R"(
 import base64, os, sys
@@ -171,11 +171,11 @@ TEST_F(MailSender, APasswordNeverCrossesTheNetworkReadable) {
 }
 
 TEST_F(MailSender, WithoutStartTlsNothingIsSaid) {
-  for (const auto& [mode, word] : std::vector<std::pair<std::string, std::string>>{
-           {"stripped", "MAIL_NO_STARTTLS"},
-           {"tls-refused", "MAIL_NO_STARTTLS"},
-           {"tls-later", "MAIL_DEFERRED"},
-           {"inject", "MAIL_FAILED"}}) {
+  for (const auto& [mode, word] :
+       std::vector<std::pair<std::string, std::string>>{{"stripped", "MAIL_NO_STARTTLS"},
+                                                        {"tls-refused", "MAIL_NO_STARTTLS"},
+                                                        {"tls-later", "MAIL_DEFERRED"},
+                                                        {"inject", "MAIL_FAILED"}}) {
     const MailPeer peer(mode);
     MailServer server = At("127.0.0.1", peer.port(), MailSecurity::kStartTls);
     server.user = "alice";

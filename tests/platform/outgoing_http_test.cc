@@ -141,7 +141,8 @@ TEST(OutgoingHttp, AddressesInsideAreRefusedInEveryForm) {
     request.policy = AddressPolicy();
     EXPECT_EQ(Word(FetchOutgoing(request)), "ADDRESS_NOT_ALLOWED") << host;
   }
-  for (const std::string host : {"2130706433", "0x7f.1", "0177.0.0.1", "127.1", "127%2e0%2e0%2e1"}) {
+  for (const std::string host :
+       {"2130706433", "0x7f.1", "0177.0.0.1", "127.1", "127%2e0%2e0%2e1"}) {
     EXPECT_EQ(Word(FetchOutgoing(For("http://" + host + port))), "URL_INVALID") << host;
   }
   OutgoingRequest own = For("http://127.0.0.1" + port);
@@ -160,17 +161,27 @@ TEST(OutgoingHttp, OddUrlsAreRefusedBeforeAnyConnection) {
     EXPECT_TRUE(word == "URL_SCHEME_NOT_ALLOWED" || word == "URL_INVALID") << url << word;
     EXPECT_FALSE(CheckOutgoingUrl(url)) << url;
   }
-  for (const std::string& url :
-       {std::string(""), std::string("127.0.0.1"), std::string("//127.0.0.1/"),
-        std::string("http://"), std::string("http://user@127.0.0.1/"),
-        std::string("http://@127.0.0.1/"), std::string("http://u:p@127.0.0.1/"),
-        std::string("http://example.com\\@127.0.0.1/"), std::string("http://127.0.0.1:0/"),
-        std::string("http://127.0.0.1:99999/"), std::string("http://127.0.0.1:-1/"),
-        std::string("http://[fe80::1%25lo]/"), std::string("http://127.0.0.1/\r\nX-Evil: 1"),
-        std::string("http://127.0.0.1/a b"), std::string("http://127.0.0.1/\0x", 19),
-        std::string("http://\x01/"), std::string("http://exa%00mple/"),
-        std::string("http://①②⑦.0.0.1/"), std::string("http://a_b..c/"),
-        "http://127.0.0.1/" + std::string(4096, 'x'), std::string(1 << 20, 'h')}) {
+  for (const std::string& url : {std::string(""),
+                                 std::string("127.0.0.1"),
+                                 std::string("//127.0.0.1/"),
+                                 std::string("http://"),
+                                 std::string("http://user@127.0.0.1/"),
+                                 std::string("http://@127.0.0.1/"),
+                                 std::string("http://u:p@127.0.0.1/"),
+                                 std::string("http://example.com\\@127.0.0.1/"),
+                                 std::string("http://127.0.0.1:0/"),
+                                 std::string("http://127.0.0.1:99999/"),
+                                 std::string("http://127.0.0.1:-1/"),
+                                 std::string("http://[fe80::1%25lo]/"),
+                                 std::string("http://127.0.0.1/\r\nX-Evil: 1"),
+                                 std::string("http://127.0.0.1/a b"),
+                                 std::string("http://127.0.0.1/\0x", 19),
+                                 std::string("http://\x01/"),
+                                 std::string("http://exa%00mple/"),
+                                 std::string("http://①②⑦.0.0.1/"),
+                                 std::string("http://a_b..c/"),
+                                 "http://127.0.0.1/" + std::string(4096, 'x'),
+                                 std::string(1 << 20, 'h')}) {
     EXPECT_EQ(Word(FetchOutgoing(For(url))), "URL_INVALID") << EscapeLine(url, 100);
     EXPECT_FALSE(CheckOutgoingUrl(url)) << EscapeLine(url, 100);
   }
@@ -187,8 +198,8 @@ TEST(OutgoingHttp, RedirectsAreFollowedTwiceAndNoFurther) {
     const auto response = FetchOutgoing(request);
     ASSERT_EQ(Word(response), "status 200") << status;
     EXPECT_EQ(response.value().body, "here");
-    EXPECT_THAT(web.Output(), AllOf(HasSubstr("POST /a/b "), HasSubstr("POST /one "),
-                                    HasSubstr("POST /two?x ")));
+    EXPECT_THAT(web.Output(),
+                AllOf(HasSubstr("POST /a/b "), HasSubstr("POST /one "), HasSubstr("POST /two?x ")));
   }
   Web after("to", {"303 /one"});
   OutgoingRequest request = For(after.Url());
@@ -238,23 +249,23 @@ TEST(OutgoingHttp, CookiesAreNotKept) {
 }
 
 TEST(OutgoingHttp, BadServersAreTypedErrors) {
-  for (const auto& [mode, word] : std::vector<std::pair<std::string, std::string>>{
-           {"close", "HTTP_FAILED"},
-           {"early", "HTTP_FAILED"},
-           {"no-http", "HTTP_FAILED"},
-           {"http09", "HTTP_FAILED"},
-           {"huge", "HTTP_TOO_LARGE"},
-           {"chunks", "HTTP_TOO_LARGE"},
-           {"endless-headers", "HTTP_TOO_LARGE"},
-           {"endless-interim", "HTTP_TOO_LARGE"},
-           {"lying", "HTTP_FAILED"},
-           {"bomb", "HTTP_ENCODED"},
-           {"bomb-transfer", "HTTP_ENCODED"},
-           {"bomb-both", "HTTP_ENCODED"}}) {
+  for (const auto& [mode, word] :
+       std::vector<std::pair<std::string, std::string>>{{"close", "HTTP_FAILED"},
+                                                        {"early", "HTTP_FAILED"},
+                                                        {"no-http", "HTTP_FAILED"},
+                                                        {"http09", "HTTP_FAILED"},
+                                                        {"huge", "HTTP_TOO_LARGE"},
+                                                        {"chunks", "HTTP_TOO_LARGE"},
+                                                        {"endless-headers", "HTTP_TOO_LARGE"},
+                                                        {"endless-interim", "HTTP_TOO_LARGE"},
+                                                        {"lying", "HTTP_FAILED"},
+                                                        {"bomb", "HTTP_ENCODED"},
+                                                        {"bomb-transfer", "HTTP_ENCODED"},
+                                                        {"bomb-both", "HTTP_ENCODED"}}) {
     Web web(mode);
     const auto response = FetchOutgoing(For(web.Url()));
-    EXPECT_EQ(Word(response), word) << mode << ": "
-                                    << (response ? "" : response.error().ToString());
+    EXPECT_EQ(Word(response), word)
+        << mode << ": " << (response ? "" : response.error().ToString());
   }
   EXPECT_EQ(Word(FetchOutgoing(For("http://127.0.0.1:" + std::to_string(FreePort()) + "/"))),
             "CONNECTION_REFUSED");

@@ -1,5 +1,5 @@
 // SPEC M2: the expiry monitor as a service, over a simulated year, with certificates of openssl.
-#include "services/expiry_monitor.h"
+#include "services/monitor/expiry_monitor.h"
 
 #include <gmock/gmock.h>
 
@@ -7,7 +7,7 @@
 #include <random>
 
 #include "keystore/node_log.h"
-#include "services/expiry_look.h"
+#include "services/monitor/expiry_look.h"
 #include "tests/services/publish_world.h"
 #include "tests/support/manual_clock.h"
 
@@ -36,7 +36,8 @@ class ExpiryMonitorTest : public ::testing::Test {
     lane_ = std::make_unique<Lane>("store", 1, 256);
     OpenLog(false);
     monitor_ = std::make_unique<ExpiryMonitor>(
-        ExpiryMonitor::Parts{names_, *log_, *world_.state, *events_, clock_, *lane_});
+        ExpiryMonitor::Parts{world_.catalogue, names_, *log_, *world_.state, *events_, clock_,
+                             *lane_, [] { return std::chrono::days(30); }});
     monitor_->Start();
     Settle();
   }
@@ -193,7 +194,7 @@ TEST_F(ExpiryMonitorTest, ACaInTheChainIsLookedAtToo) {
   world_.Install("tomcat", {Leaf(300), world_.ca.Sign(csr, options)}, "aa");
   Boot();
   ASSERT_THAT(Look().warnings, SizeIs(1));
-  EXPECT_THAT(Look().warnings[0].text, HasSubstr("in the chain of tomcat"));
+  EXPECT_THAT(Look().warnings[0].text, HasSubstr("chain of tomcat"));
   EXPECT_EQ(Look().checked, 2u);
 }
 

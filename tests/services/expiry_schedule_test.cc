@@ -1,5 +1,5 @@
 // SPEC M2: when the expiry monitor runs, against the rule worked out another way.
-#include "services/expiry_schedule.h"
+#include "services/monitor/expiry_schedule.h"
 
 #include <gmock/gmock.h>
 
