@@ -208,10 +208,10 @@ void Appliance::Parts::StartPublishing() {
 
 void Appliance::Parts::MakeMonitor() {
   if (config.mail) {
-    mails = std::make_unique<services::MailQueue>(
-        services::MailQueue::Parts{*log, *clock, mail_lane, *events, config.mail->from,
-                                   MakeSender(*config.mail, config.names.node, *files, *state,
-                                              [this] { return Outgoing(); })});
+    mails = std::make_unique<services::MailQueue>(services::MailQueue::Parts{
+        *log, *clock, mail_lane, *events, config.mail->from,
+        MakeSender(*config.mail, config.names.node, *files, *state, [this] { return Outgoing(); }),
+        [this] { return certificate_monitor->Recipients(); }});
   }
   certificate_monitor =
       std::make_unique<services::CertificateMonitor>(services::CertificateMonitor::Parts{
@@ -466,6 +466,7 @@ bool Appliance::Run(const std::function<void(const ReadyReport&)>& ready) {
   ready({parts.config.socket, parts.config.keyd.agent.socket, parts.server->url()});
   parts.loop.run();
   const bool stopped = parts.StopLanes();
+  parts.monitor->Stop();  // once more: a job that waited may have started it
   std::lock_guard lock(parts.listener_mutex);
   if (stopped) parts.server.reset();
   if (!stopped) parts.dev_keyd.reset();

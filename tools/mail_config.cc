@@ -54,8 +54,13 @@ std::optional<MailConfig> ReadMail(TomlTable& root, const std::filesystem::path&
     table.Fail("user", "'user' and 'password-source' belong together");
   if (!config.user.empty() && config.security == MailSecurity::kNone)
     table.Fail("security", "a password is not sent without TLS");
-  if (auto source = hsm::PinSource::Parse(config.password_source); !source)
-    table.Fail("password-source", source.error().detail + ". " + source.error().remedy);
+  // It is read for each mail.
+  const std::string& source = config.password_source;
+  if (!source.empty() && !source.starts_with("file:") && !source.starts_with("credential:")) {
+    table.Fail("password-source", "must be file:PATH or credential:NAME");
+  } else if (auto parsed = hsm::PinSource::Parse(source); !parsed) {
+    table.Fail("password-source", parsed.error().detail + ". " + parsed.error().remedy);
+  }
   config.trust_store = table.String("trust-store", "");
   const bool known = std::any_of(catalogue.trust_stores.begin(), catalogue.trust_stores.end(),
                                  [&](const auto& row) { return row.name == config.trust_store; });

@@ -110,12 +110,14 @@ std::string CertificateMonitor::AfterRun(const ExpiryLook& look, WallTime now) {
   NoticeDecision decision = DecideNotices(memory.told, look.items, settings.frequency, now);
   Status kept = Ok();
   std::string came;
-  if (decision.due > 0) {
+  const bool silent = !memory.kept || *memory.kept > now || now - *memory.kept >= parts_.heartbeat;
+  // Nobody hears that all is well while something is not.
+  if (decision.due > 0 || (silent && !decision.after.empty())) {
     kept = parts_.mails->Keep(MailOf("digest", DigestOf(look, parts_.names, now),
                                      settings.addresses, parts_.names.node, now),
                               std::move(decision.after));
     came = "a mail goes to " + std::to_string(settings.addresses.size()) + " address(es)";
-  } else if (!memory.kept || *memory.kept > now || now - *memory.kept >= parts_.heartbeat) {
+  } else if (silent) {
     kept = parts_.mails->Keep(MailOf("heartbeat", HeartbeatOf(look, parts_.names, now),
                                      settings.addresses, parts_.names.node, now),
                               std::move(decision.after));
@@ -258,13 +260,25 @@ boost::asio::awaitable<Result<api::TestMail>> CertificateMonitor::SendTestMail(
   co_return answer;
 }
 
+std::vector<std::string> CertificateMonitor::Recipients() const {
+  MonitorSettings settings = MonitorSettingsOf(parts_.shared.Input());
+  return settings.email ? std::move(settings.addresses) : std::vector<std::string>();
+}
+
 Findings CertificateMonitor::Warnings() const {
-  if (parts_.mails != nullptr) return parts_.mails->Warnings();
-  if (!MonitorSettingsOf(parts_.shared.Input()).email) return {};
-  return {
-      {Severity::kWarning, "MAIL_NOT_CONFIGURED",
-       "monitor-email is on, but " + NoServer().detail + ": nobody is mailed. " + NoServer().remedy,
-       ""}};
+  const MonitorSettings settings = MonitorSettingsOf(parts_.shared.Input());
+  if (!settings.email) return {};
+  if (parts_.mails == nullptr) {
+    return {{Severity::kWarning, "MAIL_NOT_CONFIGURED",
+             "monitor-email is on, but " + NoServer().detail + ": nobody is mailed. " +
+                 NoServer().remedy,
+             ""}};
+  }
+  if (!settings.addresses.empty()) return parts_.mails->Warnings();
+  return {{Severity::kWarning, "MAIL_NO_ADDRESSES",
+           "monitor-email is on, but there are no addresses: nobody is mailed. 'signet monitor set "
+           "--addresses admin@example.com'",
+           ""}};
 }
 
 }  // namespace signet::services

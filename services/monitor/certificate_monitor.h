@@ -45,6 +45,8 @@ class CertificateMonitor {
   // On the store lane, after each run: keeps a mail where one is due. For people, what came of it.
   std::string AfterRun(const ExpiryLook& look, WallTime now);
   std::chrono::days start() const { return MonitorSettingsOf(parts_.shared.Input()).start; }
+  // Who is to be mailed; nobody while mails are off.
+  std::vector<std::string> Recipients() const;
 
   Result<api::MonitorInfo> Show() const;
   boost::asio::awaitable<Result<api::Change>> Set(RequestContext context,
@@ -58,7 +60,7 @@ class CertificateMonitor {
   // Now, to all addresses. kConflict MAIL_NOT_CONFIGURED, MAIL_NO_ADDRESSES; errors of SendMail.
   boost::asio::awaitable<Result<api::TestMail>> SendTestMail(
       RequestContext context, std::shared_ptr<keystore::Operation> operation);
-  // MAIL_WAITS, MAIL_REFUSED, MAIL_NOT_CONFIGURED.
+  // MAIL_WAITS, MAIL_REFUSED; MAIL_NOT_CONFIGURED, MAIL_NO_ADDRESSES: they are on, and go nowhere.
   Findings Warnings() const;
 
  private:

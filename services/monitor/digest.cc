@@ -75,6 +75,8 @@ MailText DigestOf(const ExpiryLook& look, const keystore::NodeNames& names, Wall
 MailText HeartbeatOf(const ExpiryLook& look, const keystore::NodeNames& names, WallTime now) {
   std::string body = "The certificate monitor runs. It looked at " +
                      Count(look.checked, "certificate") + "; none of them asks for a mail.";
+  if (look.unknown > 0)
+    body += " " + Count(look.unknown, "certificate") + " cannot be read: 'signet monitor show'.";
   if (look.earliest) body += " The first one ends at " + FormatTime(*look.earliest) + ".";
   return NoteOf("Certificates of " + names.node + " are watched", body, names, now);
 }

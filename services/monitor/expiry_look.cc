@@ -1,6 +1,7 @@
 #include "services/monitor/expiry_look.h"
 
 #include <algorithm>
+#include <tuple>
 
 #include "platform/encoding.h"
 
@@ -100,6 +101,7 @@ void Looker::Add(const std::string& fingerprint, std::string place, std::string 
   if (!over && *level != ExpiryLevel::kHint) ++look_.soon;
   ExpiryItem item;
   item.level = *level;
+  item.own = own;
   item.end = end;
   item.node = in_.names.node;
   item.place = std::move(place);
@@ -131,7 +133,7 @@ Finding Looker::FindingOf(const ExpiryItem& item) const {
 
 ExpiryLook Looker::Finish() && {
   const auto urgency = [](const ExpiryItem& item) {
-    return std::pair(item.level == ExpiryLevel::kHint, item.end);
+    return std::tuple(item.level == ExpiryLevel::kHint, !item.own, item.end);
   };
   std::ranges::stable_sort(look_.items, {}, urgency);
   Findings findings;

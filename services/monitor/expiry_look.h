@@ -25,6 +25,7 @@ inline constexpr auto kAlarmBefore = std::chrono::hours(24);  // the end
 // A certificate in one of the places where it is.
 struct ExpiryItem {
   ExpiryLevel level = ExpiryLevel::kHint;
+  bool own = false;  // of an identity, not of a trust store
   WallTime end{};
   std::string node, place;  // place: "tomcat", "chain of tomcat", "cup-trust"
   std::string subject, serial, fingerprint;
@@ -37,7 +38,8 @@ struct ExpiryLook {
   std::size_t checked = 0, expired = 0, soon = 0;  // places: a certificate may be in several
   std::size_t unknown = 0;                         // places whose certificate cannot be read
   std::optional<WallTime> earliest;                // end of a certificate looked at
-  // Warnings and alarms, nearest end first, and then, of identities alone, hints. At most 1,000.
+  // Warnings and alarms, those of identities before those of trust stores, nearest end first; then,
+  // of identities alone, hints. At most 1,000.
   std::vector<ExpiryItem> items;
   // EXPIRED, EXPIRES_WITHIN_A_DAY (errors), EXPIRES_SOON (warning), LIFE_MOSTLY_OVER, CSR_WAITS
   // (info), CERTIFICATE_UNKNOWN (warning). At most 100, then MORE_EXPIRE says how many there are.

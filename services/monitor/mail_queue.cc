@@ -31,6 +31,10 @@ MailMemory Recalled(keystore::NodeLog& log) {
   return {};
 }
 
+bool Has(const std::vector<std::string>& all, const std::string& one) {
+  return std::find(all.begin(), all.end(), one) != all.end();
+}
+
 double Dice() {
   static thread_local std::mt19937 engine{std::random_device{}()};
   return std::uniform_real_distribution<double>(0, 1)(engine);
@@ -48,23 +52,48 @@ struct MailQueue::Impl : std::enable_shared_from_this<MailQueue::Impl> {
   explicit Impl(Parts given) : parts(std::move(given)) {}
 
   Status Change(const std::function<void(MailMemory&)>& edit);
+  bool Readdress(KeptMail& mail);
+  bool IsRunning() const {
+    const std::lock_guard lock(mutex);
+    return running;
+  }
   void Arm(Duration delay);
   void Attempt();
   void Told(const KeptMail& mail, const Result<std::vector<MailOutcome>>& outcomes);
   Mail MailOf(const KeptMail& kept) const;
 
   const Parts parts;
+  std::mutex writing;        // one write after the other
   mutable std::mutex mutex;  // guards what follows
   bool running = false;
   MailMemory memory;
   std::unique_ptr<Timer> timer;
 };
 
-// In memory first, so that a disk that is full keeps no mail from going.
+// In memory first, so that a disk that is full keeps no mail from going. Nobody who looks waits for
+// the disk.
 Status MailQueue::Impl::Change(const std::function<void(MailMemory&)>& edit) {
-  const std::lock_guard lock(mutex);
-  edit(memory);
-  return parts.log.Remember(kMemory, json::serialize(ToJson(memory)));
+  const std::lock_guard writer(writing);
+  std::string text;
+  {
+    const std::lock_guard lock(mutex);
+    edit(memory);
+    text = json::serialize(ToJson(memory));
+  }
+  return parts.log.Remember(kMemory, text);
+}
+
+// Whether anybody is left to get it.
+bool MailQueue::Impl::Readdress(KeptMail& mail) {
+  const std::vector<std::string> wanted = parts.addresses();
+  std::erase_if(mail.to, [&](const std::string& address) { return !Has(wanted, address); });
+  if (!mail.to.empty()) return true;
+  const Status dropped = Change([&](MailMemory& all) {
+    std::erase_if(all.waiting,
+                  [&](const KeptMail& one) { return one.message_id == mail.message_id; });
+  });
+  if (!dropped) Log(LogLevel::kError, "a mail's end is not kept: " + dropped.error().ToString());
+  return false;
 }
 
 // Of what is begun under the mutex nothing is destroyed under it: the end of a timer waits for its
@@ -101,7 +130,9 @@ void MailQueue::Impl::Attempt() {
     waiting = memory.waiting;
   }
   std::int64_t attempts = 0;
-  for (const KeptMail& mail : waiting) {
+  for (KeptMail& mail : waiting) {
+    if (!IsRunning()) return;
+    if (!Readdress(mail)) continue;
     const Result<std::vector<MailOutcome>> outcomes = parts.send(MailOf(mail));
     Told(mail, outcomes);
     attempts = std::max(attempts, mail.attempts + 1);
@@ -125,6 +156,8 @@ void MailQueue::Impl::Told(const KeptMail& mail, const Result<std::vector<MailOu
       (outcome.retry ? left.to : refused).push_back(outcome.recipient);
       left.error = EscapeLine(outcome.recipient + ": " + outcome.answer, 512);
     }
+    // Refused by all of them, the mail has reached nobody: it waits.
+    if (!taken) left.to = mail.to;
   } else {
     left.error = EscapeLine(outcomes.error().detail + ". " + outcomes.error().remedy, 512);
   }
@@ -135,7 +168,8 @@ void MailQueue::Impl::Told(const KeptMail& mail, const Result<std::vector<MailOu
       if (!left.to.empty()) one = left;
       return left.to.empty();
     });
-    if (outcomes) all.refused = refused;
+    std::erase_if(all.refused, [&](const std::string& one) { return Has(mail.to, one); });
+    all.refused.insert(all.refused.end(), refused.begin(), refused.end());
     if (!taken) return;
     ++all.sent_total;
     all.sent = now;
@@ -215,7 +249,9 @@ Findings MailQueue::Warnings() const {
                             " time(s), and is tried again: " + mail.error,
                         ""});
   }
+  const std::vector<std::string> wanted = impl_->parts.addresses();
   for (const std::string& address : memory.refused) {
+    if (!Has(wanted, address)) continue;
     warnings.push_back({Severity::kWarning, "MAIL_REFUSED",
                         "the mail server refuses " + EscapeLine(address, 256) +
                             " for good: correct monitor-addresses ('signet monitor set')",

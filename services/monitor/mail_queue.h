@@ -35,7 +35,7 @@ struct MailMemory : LenientRecord {
   std::vector<ToldNotice> told;
   std::optional<WallTime> kept, sent;  // the last ones
   std::int64_t sent_total = 0;         // mails taken by a server for somebody
-  std::vector<std::string> refused;    // addresses that the server refused for good, the last time
+  std::vector<std::string> refused;    // addresses that the server refused for good
 };
 BOOST_DESCRIBE_STRUCT(MailMemory, (LenientRecord), (waiting, told, kept, sent, sent_total, refused))
 
@@ -50,6 +50,8 @@ class MailQueue {
     Events& events;
     std::string from;  // address
     Sender send;       // with the server that is configured now; blocks
+    // Who is to be mailed now; what waits for somebody else is dropped.
+    std::function<std::vector<std::string>()> addresses;
   };
   explicit MailQueue(Parts parts);
   ~MailQueue();

@@ -114,7 +114,8 @@ class CertificateMonitorTest : public ::testing::Test {
                                                 *committer_, clock_);
     mails_ = std::make_unique<MailQueue>(
         MailQueue::Parts{*log_, clock_, *mail_lane_, *events_, "signet@imp1.example.com",
-                         [this](const Mail& mail) { return Take(mail); }});
+                         [this](const Mail& mail) { return Take(mail); },
+                         [this] { return certificates_->Recipients(); }});
     certificates_ = std::make_unique<CertificateMonitor>(CertificateMonitor::Parts{
         world_.catalogue, names_, clock_, *shared_, with_server ? mails_.get() : nullptr,
         with_server ? "mail.example.com:587" : "", std::chrono::days(30), *store_lane_,
@@ -254,6 +255,45 @@ TEST_F(CertificateMonitorTest, ARecipientThatIsRefusedKeepsNobodyElseWaiting) {
   Advance(10min);
   EXPECT_THAT(taken_.back().to, ElementsAre("slow@example.com"));
   EXPECT_EQ(certificates_->Show().value().mails_waiting, 0);
+  // He who was refused is still named, until he is no address any more.
+  ASSERT_THAT(certificates_->Warnings(), SizeIs(1));
+  EXPECT_THAT(certificates_->Warnings()[0].text, HasSubstr("gone@example.com"));
+  MailTo("admin@example.com;slow@example.com");
+  EXPECT_THAT(certificates_->Warnings(), IsEmpty());
+}
+
+TEST_F(CertificateMonitorTest, AMailThatAllRefuseWaitsAndOneForNobodyIsDropped) {
+  MailTo("admin@example.com");
+  refused_ = {"admin@example.com"};
+  world_.Install("tomcat", {Leaf(25)}, "aa");
+  Boot();
+  Advance(24h);
+  EXPECT_EQ(certificates_->Show().value().mails_waiting, 1);
+  EXPECT_EQ(certificates_->Show().value().mails_sent, 0);
+  refused_.clear();
+  Advance(10min);
+  EXPECT_EQ(certificates_->Show().value().mails_sent, 1);
+  down_ = true;
+  Advance(8 * 24h);
+  EXPECT_EQ(certificates_->Show().value().mails_waiting, 1);
+  MailTo("noc@example.com");
+  down_ = false;
+  const std::size_t before = taken_.size();
+  Advance(2h);
+  EXPECT_EQ(certificates_->Show().value().mails_waiting, 0);
+  EXPECT_EQ(taken_.size(), before) << "it was meant for somebody else";
+}
+
+// The appliance's own certificates are not lost among old roots.
+TEST_F(CertificateMonitorTest, OwnCertificatesStandBeforeTrustStores) {
+  MailTo("admin@example.com");
+  world_.Trust("cup-trust", Leaf(5), "pinned");
+  world_.Install("tomcat", {Leaf(10)}, "aa");
+  Boot();
+  const auto shown = certificates_->Show().value().certificates;
+  ASSERT_THAT(shown, SizeIs(2));
+  EXPECT_EQ(shown[0].place, "tomcat");
+  EXPECT_EQ(shown[1].place, "cup-trust");
 }
 
 TEST_F(CertificateMonitorTest, SilenceIsBrokenOnceAMonth) {
