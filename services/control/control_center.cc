@@ -14,6 +14,7 @@ namespace {
 
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
 constexpr Duration kChangeLimit = std::chrono::hours(24);  // services have limits of their own
+constexpr Duration kTurn = std::chrono::seconds(2);
 constexpr Duration kSettling = std::chrono::milliseconds(1500);
 
 Error NotConfigured(const std::string& service) {
@@ -207,7 +208,12 @@ struct ControlCenter::Leaver {
 
 Proven ControlCenter::DoAndProve(Slot& slot, ServiceVerb verb) {
   Proven proven;
-  const std::unique_lock acting(slot.acting, std::try_to_lock);
+  std::unique_lock acting(slot.acting, std::try_to_lock);
+  // A start of the daemon's own is over in a moment; a plan is not.
+  for (const auto until = parts_.clock.Steady() + kTurn;
+       !acting.owns_lock() && !stopping_ && parts_.clock.Steady() < until;
+       std::ignore = acting.try_lock())
+    std::this_thread::sleep_for(kBetweenLooks);
   if (!acting.owns_lock()) {
     proven.done = MakeError(Kind::kConflict, "SERVICE_BUSY",
                             slot.config.name + " is being started, stopped, restarted or proved",
