@@ -287,7 +287,9 @@ TEST_F(SickServer, AKillInARollbackGoesOnWithTheFormerCertificate) {
   EXPECT_TRUE(Eventually([&] { return Service().at("owed") == false; }, Seconds(30)));
   EXPECT_EQ(SerialOf("tomcat"), former);
   EXPECT_EQ(Service().at("wire"), "current");
-  EXPECT_THAT(ReadWhole(appliance.log_file()), HasSubstr("was interrupted"));
+  EXPECT_TRUE(Eventually(
+      [&] { return ReadWhole(appliance.log_file()).find("was interrupted") != std::string::npos; },
+      Seconds(10)));
   // What was asked of the service is not said to be undone.
   const std::string audit = appliance.Cli({"audit", "list"}).out;
   EXPECT_THAT(audit, HasSubstr("interrupted"));
