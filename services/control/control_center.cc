@@ -6,6 +6,7 @@
 #include "platform/failpoint.h"
 #include "platform/suggestion.h"
 #include "services/control/control_slot.h"
+#include "services/joined.h"
 #include "services/paging.h"
 
 namespace signet::services {
@@ -70,12 +71,6 @@ Result<const keystore::Service*> NamedService(const keystore::Catalogue& catalog
       Kind::kNotFound, "SERVICE_UNKNOWN", "there is no service " + quoted,
       (parts.empty() ? Suggestion(typed, names) : "Did you mean '" + parts.front() + "'? ") +
           "'signet service list' shows all.");
-}
-
-std::string Joined(const std::vector<std::string>& texts) {
-  std::string joined;
-  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
-  return joined;
 }
 
 std::vector<std::string> CausesOf(const std::vector<keystore::OwedRecord>& owed) {

@@ -2,6 +2,7 @@
 
 #include "platform/encoding.h"
 #include "services/control/plan_rules.h"
+#include "services/joined.h"
 
 namespace signet::services {
 
@@ -33,12 +34,6 @@ void NoteTrouble(const api::ApplyStep& step, Findings& findings) {
     text += " Its last line: " + step.output.back();
   findings.push_back({Severity::kError, step.outcome == "failed" ? "STEP_FAILED" : "ROLLED_BACK",
                       EscapeLine(text, 2048), ""});
-}
-
-std::string Joined(const std::vector<std::string>& texts) {
-  std::string joined;
-  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
-  return joined;
 }
 
 }  // namespace

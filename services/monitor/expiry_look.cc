@@ -4,6 +4,7 @@
 #include <tuple>
 
 #include "platform/encoding.h"
+#include "services/joined.h"
 
 namespace signet::services {
 namespace {
@@ -17,12 +18,6 @@ std::string Days(std::chrono::seconds span) {
   const std::int64_t days = std::chrono::floor<std::chrono::days>(span).count();
   if (days == 0) return "less than a day";
   return std::to_string(days) + (days == 1 ? " day" : " days");
-}
-
-std::string Joined(const std::vector<std::string>& texts) {
-  std::string joined;
-  for (const std::string& text : texts) joined += (joined.empty() ? "" : ", ") + text;
-  return joined;
 }
 
 class Looker {
