@@ -1,6 +1,7 @@
 #include "keystore/x509/key_strength.h"
 
 #include <openssl/core_names.h>
+#include <openssl/rsa.h>
 
 #include <array>
 
@@ -8,6 +9,8 @@
 
 namespace signet::keystore::x509 {
 namespace {
+
+using PssPtr = std::unique_ptr<RSA_PSS_PARAMS, Deleter<RSA_PSS_PARAMS_free>>;
 
 constexpr int kMinimumBits = 2048;
 constexpr BN_ULONG kMinimumExponent = 65537;
@@ -148,6 +151,19 @@ std::vector<std::string> RsaWeaknesses(const EVP_PKEY* key) {
 bool IsBrokenHash(int digest) {
   return digest == NID_md2 || digest == NID_md4 || digest == NID_md5 || digest == NID_sha1 ||
          digest == NID_md5_sha1;
+}
+
+int SignatureHash(const X509_ALGOR* algorithm) {
+  int hash = NID_undef;
+  const int nid = OBJ_obj2nid(algorithm->algorithm);
+  if (nid != NID_rsassaPss) {
+    OBJ_find_sigid_algs(nid, &hash, nullptr);
+    return hash;
+  }
+  const PssPtr parameters(static_cast<RSA_PSS_PARAMS*>(
+      ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), algorithm->parameter)));
+  if (!parameters || parameters->hashAlgorithm == nullptr) return NID_sha1;  // RFC 4055 §3.1
+  return OBJ_obj2nid(parameters->hashAlgorithm->algorithm);
 }
 
 }  // namespace signet::keystore::x509

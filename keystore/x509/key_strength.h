@@ -2,6 +2,7 @@
 #pragma once
 
 #include <openssl/evp.h>
+#include <openssl/x509.h>
 
 #include <string>
 #include <vector>
@@ -14,5 +15,8 @@ namespace signet::keystore::x509 {
 std::vector<std::string> RsaWeaknesses(const EVP_PKEY* key);
 // MD2, MD4, MD5, SHA-1 and their mixture: `digest` is a NID.
 bool IsBrokenHash(int digest);
+// The NID of the hash that a signature uses; NID_undef when it has none of its own (EdDSA) or is
+// not known.
+int SignatureHash(const X509_ALGOR* algorithm);
 
 }  // namespace signet::keystore::x509

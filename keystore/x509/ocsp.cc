@@ -4,21 +4,14 @@
 #include <openssl/ocsp.h>
 
 #include <algorithm>
-#include <array>
 
 #include "keystore/x509/ocsp_response.h"
 #include "keystore/x509/ocsp_signer.h"
 #include "keystore/x509/read.h"
+#include "keystore/x509/revocation_urls.h"
 
 namespace signet::keystore::x509 {
 namespace {
-
-constexpr int kHold = 6;  // of the reasons
-// RFC 5280 §5.3.1; 7 is not used.
-constexpr std::array<std::string_view, 11> kReasons{
-    "unspecified",   "keyCompromise",        "cACompromise",    "affiliationChanged",
-    "superseded",    "cessationOfOperation", "certificateHold", "",
-    "removeFromCRL", "privilegeWithdrawn",   "aACompromise"};
 
 using RequestPtr = std::unique_ptr<OCSP_REQUEST, Deleter<OCSP_REQUEST_free>>;
 
@@ -38,13 +31,6 @@ Status CheckIssuer(const Certificate& certificate, const Certificate& issuer) {
   return OcspFault("OCSP_WRONG_ISSUER", "'" + certificate.fields().subject +
                                             "' was not issued by this '" + issuer.fields().subject +
                                             "'");
-}
-
-std::string_view ReasonName(int reason) {
-  if (reason < 0) return {};
-  const auto index = static_cast<std::size_t>(reason);
-  const bool known = index < kReasons.size() && !kReasons[index].empty();
-  return known ? kReasons[index] : kReasons.front();
 }
 
 Result<WallTime> StatedTime(const ASN1_GENERALIZEDTIME* time) {
@@ -84,11 +70,15 @@ Status CheckFreshness(const Statement& statement, WallTime produced_at, const Oc
   if (next && *next < earliest) {
     return OcspFault("OCSP_STALE", "the response was to be replaced by " + FormatTime(*next));
   }
-  if (!next && !rules.max_age) {
+  const auto without_next = rules.max_age_without_next ? rules.max_age_without_next : rules.max_age;
+  if (!next && !without_next) {
     return OcspFault("OCSP_STALE",
                      "the response does not say until when it holds, and no greatest age is set");
   }
-  if (rules.max_age && statement.this_update < earliest - *rules.max_age) {
+  const auto too_old = [&](const std::optional<std::chrono::seconds>& age) {
+    return age && statement.this_update < earliest - *age;
+  };
+  if (too_old(rules.max_age) || (!next && too_old(without_next))) {
     return OcspFault("OCSP_STALE", "the response is of " + FormatTime(statement.this_update) +
                                        ", older than is allowed");
   }
@@ -128,11 +118,11 @@ void Tell(OcspStatus status, const Error& fault, OcspJudgement& out) {
 }
 
 void TellRevoked(const Statement& statement, bool contradicted, OcspJudgement& out) {
-  const bool hold = statement.reason == kHold;
+  const bool hold = statement.reason == kCertificateHold;
   out.this_update = statement.this_update;
   out.next_update = statement.next_update;
   out.revoked_at = statement.revoked_at;
-  out.reason = ReasonName(statement.reason);
+  out.reason = RevocationReasonName(statement.reason);
   std::string detail = (hold ? "on hold since " : "revoked at ") +
                        FormatTime(*statement.revoked_at) +
                        (out.reason.empty() ? "" : " (" + out.reason + ")");
@@ -163,7 +153,7 @@ Status Weigh(const std::vector<Statement>& statements, std::optional<Error> doub
     return OcspFault("OCSP_WRONG_ID", "the response is about other certificates");
   }
   auto revoked = std::ranges::find_if(
-      statements, [](const Statement& s) { return IsRevoked(s) && s.reason != kHold; });
+      statements, [](const Statement& s) { return IsRevoked(s) && s.reason != kCertificateHold; });
   if (revoked == statements.end()) revoked = std::ranges::find_if(statements, IsRevoked);
   if (revoked != statements.end()) {
     TellRevoked(*revoked, doubt || !std::ranges::all_of(statements, IsRevoked), out);
@@ -192,9 +182,7 @@ void TellSigner(const OcspSigner& signer, OcspJudgement& out) {
       break;
     case OcspSigner::Role::kDelegate:
       out.signer = "delegate " + subject;
-      if (X509_get_ext_by_NID(signer.certificate.handle(), NID_id_pkix_OCSP_noCheck, -1) < 0) {
-        out.delegate = signer.certificate;
-      }
+      if (!HasNoCheck(signer.certificate)) out.delegate = signer.certificate;
       break;
   }
 }
@@ -231,18 +219,6 @@ Status Examine(std::string_view der, const Certificate& certificate, const Certi
 }
 
 }  // namespace
-
-std::string_view OcspStatusName(OcspStatus status) {
-  switch (status) {
-    case OcspStatus::kGood:
-      return "good";
-    case OcspStatus::kRevoked:
-      return "revoked";
-    case OcspStatus::kUnknown:
-      break;
-  }
-  return "unknown";
-}
 
 Result<std::string> MakeOcspRequest(const Certificate& certificate, const Certificate& issuer,
                                     std::string_view nonce) {

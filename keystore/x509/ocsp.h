@@ -12,6 +12,7 @@
 
 #include "keystore/x509/certificate.h"
 #include "keystore/x509/chain.h"
+#include "keystore/x509/status_judgement.h"
 
 namespace signet::keystore::x509 {
 
@@ -28,8 +29,11 @@ Result<std::string> MakeOcspRequest(const Certificate& certificate, const Certif
 struct OcspRules {
   WallTime now{};
   std::chrono::seconds tolerance = std::chrono::minutes(5);  // between clocks, both ways
-  // How old thisUpdate may be. A response without nextUpdate is *unknown* when this is unset.
+  // How old thisUpdate may be, whatever the response says itself.
   std::optional<std::chrono::seconds> max_age;
+  // The same of a response without nextUpdate; unset: `max_age`. With neither such a response is
+  // *unknown*.
+  std::optional<std::chrono::seconds> max_age_without_next;
   std::string nonce;           // that was sent; empty: none
   bool nonce_required = true;  // false: a response without any is taken, a wrong one never
   // Responders that an administrator trusts (SPEC R2); each needs the OCSPSigning usage, too.
@@ -38,25 +42,17 @@ struct OcspRules {
   Rigour rigour = Rigour::kUpload;
 };
 
-enum class OcspStatus : std::uint8_t { kGood, kRevoked, kUnknown };
-std::string_view OcspStatusName(OcspStatus status);  // good | revoked | unknown
-
-struct OcspJudgement {
-  OcspStatus status = OcspStatus::kUnknown;
-  // good: OCSP_GOOD. revoked: OCSP_REVOKED, OCSP_ON_HOLD, or OCSP_CONTRADICTORY (the same response
-  // says something else, too). unknown: OCSP_UNKNOWN (so says the responder), OCSP_CONTRADICTORY,
-  // OCSP_STALE, OCSP_FUTURE, OCSP_TIMES_INVALID, OCSP_WRONG_ID, OCSP_WRONG_ISSUER,
-  // OCSP_NONCE_WRONG, OCSP_NONCE_MISSING, OCSP_CRITICAL_EXTENSION, OCSP_SIGNATURE_INVALID,
-  // OCSP_SIGNATURE_WEAK, OCSP_RESPONDER_UNAUTHORISED, OCSP_MALFORMED, OCSP_TOO_LARGE; and the
-  // responder's own errors (§2.3) OCSP_TRY_LATER, OCSP_REFUSED, OCSP_REQUEST_MALFORMED,
-  // OCSP_RESPONDER_FAILED, OCSP_REQUEST_UNSIGNED.
-  std::string word;
-  std::string detail;  // a sentence, escaped for one line
-  std::string remedy;  // empty when good
-  // Below: only what was signed by who may, hence empty for most of what is unknown. When several
-  // statements say *good*, the oldest thisUpdate and the earliest nextUpdate.
-  std::optional<WallTime> produced_at, this_update, next_update, revoked_at;
-  std::string reason;  // RFC 5280 §5.3.1 "keyCompromise", …; empty when none is given
+// good: OCSP_GOOD. revoked: OCSP_REVOKED, OCSP_ON_HOLD, or OCSP_CONTRADICTORY (the same response
+// says something else, too). unknown: OCSP_UNKNOWN (so says the responder), OCSP_CONTRADICTORY,
+// OCSP_STALE, OCSP_FUTURE, OCSP_TIMES_INVALID, OCSP_WRONG_ID, OCSP_WRONG_ISSUER, OCSP_NONCE_WRONG,
+// OCSP_NONCE_MISSING, OCSP_CRITICAL_EXTENSION, OCSP_SIGNATURE_INVALID, OCSP_SIGNATURE_WEAK,
+// OCSP_RESPONDER_UNAUTHORISED, OCSP_MALFORMED, OCSP_TOO_LARGE; and the responder's own errors
+// (§2.3) OCSP_TRY_LATER, OCSP_REFUSED, OCSP_REQUEST_MALFORMED, OCSP_RESPONDER_FAILED,
+// OCSP_REQUEST_UNSIGNED.
+//
+// When several statements say *good*: the oldest thisUpdate and the earliest nextUpdate.
+struct OcspJudgement : StatusJudgement {
+  std::optional<WallTime> produced_at;
   std::string signer;  // "issuing CA", "delegate <subject>", "designated <subject>"
   // The delegate whose own status the CA wants asked for: set when its certificate has no
   // id-pkix-ocsp-nocheck (§4.2.2.2.1). Nothing of that is asked here.

@@ -1,7 +1,6 @@
 #include "keystore/x509/ocsp_signer.h"
 
 #include <openssl/err.h>
-#include <openssl/rsa.h>
 
 #include <algorithm>
 
@@ -16,7 +15,6 @@ constexpr std::string_view kSigningUsage = "1.3.6.1.5.5.7.3.9";  // id-kp-OCSPSi
 constexpr std::size_t kMaxVerified = 32;                         // signatures of one response
 
 using Role = OcspSigner::Role;
-using PssPtr = std::unique_ptr<RSA_PSS_PARAMS, Deleter<RSA_PSS_PARAMS_free>>;
 struct FreeStack {
   void operator()(STACK_OF(X509) * stack) const { sk_X509_free(stack); }
 };
@@ -45,20 +43,6 @@ bool IsSignedBy(const OcspResponse& response, const Certificate& certificate) {
                                           OCSP_NOINTERN | OCSP_NOVERIFY) == 1;
   ERR_clear_error();
   return verified;
-}
-
-// The NID of the signature's hash; NID_undef when it has none of its own (EdDSA) or is not known.
-int SignatureHash(const X509_ALGOR* algorithm) {
-  int hash = NID_undef;
-  const int nid = OBJ_obj2nid(algorithm->algorithm);
-  if (nid != NID_rsassaPss) {
-    OBJ_find_sigid_algs(nid, &hash, nullptr);
-    return hash;
-  }
-  const PssPtr parameters(static_cast<RSA_PSS_PARAMS*>(
-      ASN1_TYPE_unpack_sequence(ASN1_ITEM_rptr(RSA_PSS_PARAMS), algorithm->parameter)));
-  if (!parameters || parameters->hashAlgorithm == nullptr) return NID_sha1;  // RFC 4055 §3.1
-  return OBJ_obj2nid(parameters->hashAlgorithm->algorithm);
 }
 
 Status CheckStrength(const OcspResponse& response, const Certificate& certificate) {
