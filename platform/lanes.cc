@@ -63,14 +63,16 @@ struct Lane::Shared {
 };
 
 Lane::Lane(std::string name, std::size_t threads, std::size_t capacity)
-    : name_(std::move(name)), shared_(std::make_shared<Shared>(capacity)) {
+    : name_(std::move(name)),
+      threads_(std::max<std::size_t>(threads, 1)),
+      shared_(std::make_shared<Shared>(capacity)) {
   // Signals belong to the event loop: a token module must not be interrupted by them.
   sigset_t all{};
   sigset_t before{};
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   const std::string thread_name = name_.substr(0, 15);  // the kernel's limit
-  shared_->alive = std::max<std::size_t>(threads, 1);
+  shared_->alive = threads_;
   for (std::size_t i = 0; i < shared_->alive; ++i) {
     shared_->threads.emplace_back([shared = shared_, thread_name] {
       pthread_setname_np(pthread_self(), thread_name.c_str());

@@ -335,6 +335,11 @@ Status CheckOutgoingUrl(std::string_view url) {
   return Ok();
 }
 
+Result<HostPort> OutgoingTarget(std::string_view url) {
+  SIGNET_TRY(Hop hop, HopTo(nullptr, url));
+  return std::move(hop.target);
+}
+
 Result<OutgoingResponse> FetchOutgoing(const OutgoingRequest& request) {
   const SteadyTime deadline = steady_clock::now() + request.limit;
   HttpMethod method = request.method;

@@ -12,6 +12,7 @@
 #include "platform/clock.h"
 #include "platform/encoding.h"
 #include "platform/error.h"
+#include "platform/host_port.h"
 
 namespace signet {
 
@@ -45,6 +46,8 @@ struct OutgoingResponse {
 // Whether the URL is one that FetchOutgoing would go to, as far as its text tells. The errors are
 // URL_INVALID and URL_SCHEME_NOT_ALLOWED.
 Status CheckOutgoingUrl(std::string_view url);
+// The server that such a URL leads to first. The same errors.
+Result<HostPort> OutgoingTarget(std::string_view url);
 
 // Blocks for `limit` at most: call it in a lane. The address policy is asked of the numeric address
 // of each hop. https is verified with the host's name and is not left for http. No credentials,
