@@ -5,6 +5,9 @@
                                  that one of the nine issued; RSA-2048 and P-256 in turns, from a pool of 30 keys;
                                  all subjects differ. Within each ten the order is mixed, so that an intermediate may
                                  stand before its root, and any whole number of tens is complete by itself.
+    many.py lscs FILE GROUP…     certificates of endpoints that one CAPF (FILE.ca, PEM) issued, all with one P-256 key and
+                                 each with a subject of its own. GROUP is COUNT:DAYS: so many that end that many days
+                                 from now, a second apart; DAYS may be a fraction, or below zero.
     many.py chain FOLDER         rsa-root.der, rsa-int.der, rsa-leaf.der and the same with ec-: one chain a kind of key.
 """
 import datetime
@@ -56,6 +59,29 @@ def issue(subject, key, issuer, issuer_key, ca=True, path=None, sans=()):
     return builder.sign(issuer_key.private, hashes.SHA256())
 
 
+def lscs(path, groups):
+    capf, phone = Key("ec"), Key("ec")
+    capf_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CAPF-" + os.urandom(4).hex())])
+    now = datetime.datetime.utcnow().replace(microsecond=0)
+    number = 0
+    with open(path + ".ca", "wb") as out:
+        out.write(issue(capf_name, capf, capf_name, capf, path=0).public_bytes(serialization.Encoding.PEM))
+    with open(path + ".part", "wb") as out:
+        for group in groups:
+            count, days = group.split(":")
+            for i in range(int(count)):
+                end = now + datetime.timedelta(days=float(days), seconds=i)
+                subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "SEP%012X" % number),
+                                     x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "Phones")])
+                number += 1
+                builder = (x509.CertificateBuilder().subject_name(subject).issuer_name(capf_name).public_key(phone.public)
+                           .serial_number(number).not_valid_before(BEGIN).not_valid_after(end)
+                           .add_extension(LEAF_USAGE, True).add_extension(capf.aki, False)
+                           .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False))
+                out.write(builder.sign(capf.private, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+    os.rename(path + ".part", path)
+
+
 def bundle(count, path):
     keys = [Key("ec" if i % 2 else "rsa") for i in range(30)]
     mixed = random.Random(1)
@@ -90,6 +116,8 @@ def chain(folder):
 if __name__ == "__main__":
     if len(sys.argv) == 4 and sys.argv[1] == "bundle":
         bundle(int(sys.argv[2]), sys.argv[3])
+    elif len(sys.argv) >= 4 and sys.argv[1] == "lscs":
+        lscs(sys.argv[2], sys.argv[3:])
     elif len(sys.argv) == 3 and sys.argv[1] == "chain":
         chain(sys.argv[2])
     else:
