@@ -91,6 +91,8 @@ const std::vector<SettingRow>& AllSettings() {
        "what expires is mailed to monitor-addresses, by the [mail] server of the configuration"},
       {kMonitorAddresses, Type::kAddresses, "", "",
        "who is told of certificates that expire, several split by ;"},
+      {kMonitorLsc, Type::kSwitch, "false", "",
+       "certificates of endpoints ('signet lsc list') are watched too"},
   };
   return rows;
 }

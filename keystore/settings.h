@@ -23,6 +23,7 @@ inline constexpr char kMonitorStartDays[] = "monitor-start-days";
 inline constexpr char kMonitorFrequency[] = "monitor-frequency";
 inline constexpr char kMonitorEmail[] = "monitor-email";
 inline constexpr char kMonitorAddresses[] = "monitor-addresses";
+inline constexpr char kMonitorLsc[] = "monitor-lsc";
 
 struct SettingRow {
   enum class Type : std::uint8_t { kSwitch, kChoice, kDays, kDomains, kInterval, kAddresses };

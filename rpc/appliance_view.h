@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "hsm/token_control.h"
@@ -32,6 +33,9 @@ struct ApplianceView {
   // Figures in Prometheus' text format; on the main loop.
   std::function<boost::asio::awaitable<std::string>()> metrics;
   services::Events* events = nullptr;  // null: nobody is told of any
+  // A client with a role has shown this certificate (DER) and proved that it holds the key. Never
+  // blocks; on the TLS thread. Empty: nobody is told.
+  std::function<void(std::string_view der)> client_seen = {};
 };
 
 // A client certificate (SHA-256 fingerprint, hex) and the role it has on TLS.

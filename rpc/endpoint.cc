@@ -56,8 +56,9 @@ asio::awaitable<RpcReply> Endpoint::Answer(RequestContext context, WipedString b
   json::value& document = parsed.value();
   const Method* alone = large ? MethodOf(document) : nullptr;
   if (large && (alone == nullptr || !alone->large)) {
-    const Error error = BatchError("BODY_TOO_LARGE", "only trust.upload takes more than 4 MiB",
-                                   "Send less in one request.");
+    const Error error =
+        BatchError("BODY_TOO_LARGE", "only uploads of many certificates take more than 4 MiB",
+                   "Send less in one request.");
     WriteError(nullptr, kInvalidRequest, error, context.request_id, reply.buffer);
     co_return reply;
   }

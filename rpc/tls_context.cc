@@ -126,4 +126,14 @@ std::string PeerFingerprint(SSL* ssl) {
   return HexEncode(std::string_view(reinterpret_cast<const char*>(digest), size));
 }
 
+std::string PeerCertificate(SSL* ssl) {
+  const X509* certificate = SSL_get0_peer_certificate(ssl);
+  unsigned char* octets = nullptr;
+  const int size = certificate == nullptr ? 0 : i2d_X509(certificate, &octets);
+  if (size <= 0) return {};
+  std::string der(reinterpret_cast<const char*>(octets), static_cast<std::size_t>(size));
+  OPENSSL_free(octets);
+  return der;
+}
+
 }  // namespace signet::rpc

@@ -45,5 +45,7 @@ Result<SSL_CTX*> MakeServerContext(TlsState* state);
 
 // SHA-256 (hex) of the client's certificate; empty without one.
 std::string PeerFingerprint(SSL* ssl);
+// The same, its DER.
+std::string PeerCertificate(SSL* ssl);
 
 }  // namespace signet::rpc

@@ -125,7 +125,11 @@ class TlsTransport {
   Peer Identify() {
     // The connection needs the server's key no more: a token can be closed while it lives.
     SSL_certs_clear(stream_->native_handle());
-    return core_->clients.Identify(PeerFingerprint(stream_->native_handle()), origin_);
+    Peer peer = core_->clients.Identify(PeerFingerprint(stream_->native_handle()), origin_);
+    const auto& client_seen = core_->context->view.client_seen;
+    if (client_seen && peer.role != services::Role::kNone)
+      client_seen(PeerCertificate(stream_->native_handle()));
+    return peer;
   }
   std::string OwnAddress() const { return own_; }
   template <class Function>

@@ -31,12 +31,14 @@ RequestContext BootContext() {
   return context;
 }
 
-// What a change of Signet's own records left is finished or undone. What it asked of services was
-// done, or was not, and stays so.
+// What a change of Signet's own records left is finished or undone. What it asked of services, or
+// of the register of LSCs, was done, or was not, and stays so.
 std::string OutcomeOf(const keystore::JournalEntry& entry,
                       const keystore::Identities::Recovered& recovered) {
   if (recovered.committed) return "recovered";
-  return entry.origin.method.starts_with("service.") ? "interrupted" : "undone";
+  const std::string& method = entry.origin.method;
+  const bool elsewhere = method.starts_with("service.") || method.starts_with("lsc.");
+  return elsewhere ? "interrupted" : "undone";
 }
 
 }  // namespace

@@ -31,7 +31,9 @@ struct MonitorInfo {
   std::string frequency;                        // "7d"
   bool email = false;
   std::vector<std::string> addresses;
-  std::string server;  // of mail; empty: none is configured
+  bool lsc = false;       // certificates of endpoints are watched too
+  std::int64_t lscs = 0;  // that are registered
+  std::string server;     // of mail; empty: none is configured
   std::int64_t mails_waiting = 0, mails_sent = 0;
   std::optional<WallTime> last_mail;  // that a server took
   std::int64_t checked = 0, expired = 0, soon = 0, unknown = 0;
@@ -40,8 +42,8 @@ struct MonitorInfo {
 };
 BOOST_DESCRIBE_STRUCT(MonitorInfo, (),
                       (running, since, last_run, next_run, overdue_seconds, start_days, frequency,
-                       email, addresses, server, mails_waiting, mails_sent, last_mail, checked,
-                       expired, soon, unknown, certificates, findings))
+                       email, addresses, lsc, lscs, server, mails_waiting, mails_sent, last_mail,
+                       checked, expired, soon, unknown, certificates, findings))
 
 // What is absent stays as it is.
 struct MonitorSetRequest : Plannable {
@@ -49,8 +51,10 @@ struct MonitorSetRequest : Plannable {
   std::optional<std::string> frequency;    // "12 hours", "7d"
   std::optional<bool> email;
   std::optional<std::string> addresses;  // split by ';'; empty: none
+  std::optional<bool> lsc;               // watch the certificates of endpoints too
 };
-BOOST_DESCRIBE_STRUCT(MonitorSetRequest, (Plannable), (start_days, frequency, email, addresses))
+BOOST_DESCRIBE_STRUCT(MonitorSetRequest, (Plannable),
+                      (start_days, frequency, email, addresses, lsc))
 
 struct MonitorRun {
   bool changed = true;

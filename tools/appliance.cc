@@ -23,16 +23,19 @@
 #include "services/audit.h"
 #include "services/caretaker.h"
 #include "services/certificates.h"
+#include "services/clients_seen.h"
 #include "services/control/change_plan.h"
 #include "services/control/control_center.h"
 #include "services/events.h"
 #include "services/import.h"
 #include "services/key_view.h"
 #include "services/keys.h"
+#include "services/lscs.h"
 #include "services/metrics.h"
 #include "services/monitor/builtin_monitor.h"
 #include "services/monitor/certificate_monitor.h"
 #include "services/monitor/expiry_monitor.h"
+#include "services/monitor/places.h"
 #include "services/publisher.h"
 #include "services/server_setup.h"
 #include "services/settings.h"
@@ -71,6 +74,9 @@ struct Appliance::Parts {
   std::unique_ptr<keystore::Trust> trust;
   std::unique_ptr<services::Publisher> publisher;
   std::unique_ptr<services::Events> events;
+  std::unique_ptr<services::Lscs> lscs;
+  std::unique_ptr<services::ClientsSeen> clients;
+  std::unique_ptr<services::Places> places;
   std::unique_ptr<services::MailQueue> mails;
   std::unique_ptr<services::CertificateMonitor> certificate_monitor;
   std::unique_ptr<services::ExpiryMonitor> monitor;
@@ -101,12 +107,15 @@ struct Appliance::Parts {
   Lane probe_lane{"probe", 1, 8};
   Lane connection_lane{"connection", 2, 16};
   Lane mail_lane{"mail", 1, 16};
+  Lane lsc_lane{"lsc", 1, 16};
+  Lane look_lane{"look", 1, 64};
   Lane control_lane{"control", 16, 64};  // each service under control may hold one for its limit
 
   Status OpenState();
   Status OpenToken();
   Status CheckNewState();
   void StartPublishing();
+  void MakePlaces();
   void MakeMonitor();
   void MakeServices(std::set<std::string> leftovers);
   AddressPolicy WithoutOwnDoor(AddressPolicy policy);
@@ -206,7 +215,24 @@ void Appliance::Parts::StartPublishing() {
   if (ShowKeys(*state->Now())) std::ignore = publisher->PublishNow();
 }
 
+// What the monitor looks at beside the state. Without its register the daemon serves all the same.
+void Appliance::Parts::MakePlaces() {
+  auto opened = keystore::LscRegister::Open(config.state_directory + "/lsc.db");
+  if (!opened) Log(LogLevel::kError, "no LSC is watched: " + opened.error().ToString());
+  lscs = std::make_unique<services::Lscs>(
+      services::Lscs::Parts{catalogue, *state, *clock, lsc_lane}, std::move(opened));
+  std::map<std::string, std::string> listed;
+  for (const rpc::ClientCertificate& client : config.clients)
+    listed[client.fingerprint] = client.name;
+  clients = std::make_unique<services::ClientsSeen>(*log, store_lane, std::move(listed));
+  places = std::make_unique<services::Places>(services::Places::Parts{
+      *trust, *lscs, *clients,
+      [this] { return control == nullptr ? services::ControlFigures() : control->Figures(); }});
+}
+
 void Appliance::Parts::MakeMonitor() {
+  MakePlaces();
+  const auto others = [this](WallTime now) { return places->At(now); };
   if (config.mail) {
     mails = std::make_unique<services::MailQueue>(services::MailQueue::Parts{
         *log, *clock, mail_lane, *events, config.mail->from,
@@ -217,13 +243,15 @@ void Appliance::Parts::MakeMonitor() {
       std::make_unique<services::CertificateMonitor>(services::CertificateMonitor::Parts{
           catalogue, config.names, *clock, *trust, mails.get(),
           config.mail ? config.mail->server.ToString() : std::string(),
-          config.mail ? config.mail->heartbeat : std::chrono::days(30), store_lane, mail_lane});
+          config.mail ? config.mail->heartbeat : std::chrono::days(30), store_lane, mail_lane,
+          look_lane, others, [this] { return places->Registered(clock->Now()); }});
   monitor = std::make_unique<services::ExpiryMonitor>(
       services::ExpiryMonitor::Parts{catalogue, config.names, *log, *state, *events, *clock,
                                      store_lane, [this] { return certificate_monitor->start(); },
                                      [this](const services::ExpiryLook& look, WallTime now) {
                                        return certificate_monitor->AfterRun(look, now);
-                                     }});
+                                     },
+                                     others});
   certificate_monitor->Watch(*monitor);
 }
 
@@ -273,19 +301,14 @@ Status Appliance::Parts::OpenServer() {
   };
   view.metrics = [this] { return Metrics(); };
   view.events = events.get();
-  rpc::Services services{*certificates,
-                         *trust_stores,
-                         *keys,
-                         *audit,
-                         *settings,
-                         *certificate_monitor,
-                         *import,
-                         *servers,
-                         *control,
-                         *plan,
-                         *receipts,
-                         *events,
-                         [this] { return Describe(); }};
+  view.client_seen = [this](std::string_view der) { clients->See(der); };
+  rpc::Services services{*certificates, *trust_stores,
+                         *keys,         *audit,
+                         *settings,     *certificate_monitor,
+                         *lscs,         *import,
+                         *servers,      *control,
+                         *plan,         *receipts,
+                         *events,       [this] { return Describe(); }};
   SIGNET_TRY(std::unique_ptr<rpc::Server> opened,
              rpc::Server::Open(loop, std::move(options), rpc::AllMethods(services), *changes,
                                std::move(view), *clock));
@@ -401,7 +424,7 @@ services::api::StatusAnswer Appliance::Parts::Describe() const {
   answer.recovered = report.recovered;
   answer.warnings = report.warnings;
   for (const Findings& more : {control->Warnings(), publisher->Warnings(), monitor->Look().warnings,
-                               certificate_monitor->Warnings()})
+                               certificate_monitor->Warnings(), lscs->Warnings()})
     answer.warnings.insert(answer.warnings.end(), more.begin(), more.end());
   return answer;
 }
@@ -424,8 +447,8 @@ asio::awaitable<void> Appliance::Parts::StopAll() {
 
 bool Appliance::Parts::StopLanes() {
   bool stopped = true;
-  for (Lane* lane : {&control_lane, &mail_lane, &connection_lane, &probe_lane, &sign_lane,
-                     &change_lane, &trust_lane, &store_lane})
+  for (Lane* lane : {&control_lane, &lsc_lane, &look_lane, &mail_lane, &connection_lane,
+                     &probe_lane, &sign_lane, &change_lane, &trust_lane, &store_lane})
     stopped = lane->Stop(kStopGrace) && stopped;
   return stopped;
 }

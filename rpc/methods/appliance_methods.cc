@@ -39,6 +39,7 @@ MethodTable AllMethods(const Services& services) {
   AddImportMethods(table, services.import);
   AddSettingMethods(table, services.settings);
   AddMonitorMethods(table, services.monitor);
+  AddLscMethods(table, services.lscs);
   AddKeyMethods(table, services.keys);
   AddServerMethods(table, services.servers);
   AddServiceMethods(table, services.control, services.plan, services.receipts);

@@ -15,6 +15,7 @@ class ControlCenter;
 class Events;
 class Import;
 class Keys;
+class Lscs;
 class Receipts;
 class ServerSetup;
 class Settings;
@@ -30,6 +31,7 @@ struct Services {
   services::Audit& audit;
   services::Settings& settings;
   services::CertificateMonitor& monitor;
+  services::Lscs& lscs;
   services::Import& import;
   services::ServerSetup& servers;
   services::ControlCenter& control;
@@ -47,6 +49,7 @@ void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
 void AddImportMethods(MethodTable& table, services::Import& import);
 void AddSettingMethods(MethodTable& table, services::Settings& settings);
 void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor);
+void AddLscMethods(MethodTable& table, services::Lscs& lscs);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
 void AddServiceMethods(MethodTable& table, services::ControlCenter& control,
                        services::ChangePlan& plan, services::Receipts& receipts);

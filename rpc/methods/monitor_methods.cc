@@ -9,7 +9,7 @@ void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor
   table.Add(MakeMethod<api::Empty, api::MonitorInfo>(
       {"monitor.show", "The certificate monitor: settings, runs, mails, what it found.",
        Access::kRead},
-      [&monitor](Call, api::Empty) { return AtOnce(monitor.Show()); }));
+      [&monitor](Call call, api::Empty) { return monitor.AskShow(std::move(call.context)); }));
   table.Add(MakePlannedMethod<api::MonitorSetRequest, api::Change>(
       {"monitor.set", "Changes the certificate monitor's settings.", Access::kAdminister,
        TokenNeed::kNone, Effect::kChange},
@@ -28,7 +28,9 @@ void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor
   table.Add(MakeMethod<api::PreviewRequest, api::MonitorPreview>(
       {"monitor.preview", "What the monitor would find at a time to come, and whom it would mail.",
        Access::kRead},
-      [&monitor](Call, api::PreviewRequest request) { return AtOnce(monitor.Preview(request)); }));
+      [&monitor](Call call, api::PreviewRequest request) {
+        return monitor.AskPreview(std::move(call.context), std::move(request));
+      }));
   table.Add(MakeMethod<api::Empty, api::TestMail>(
       {"monitor.testMail", "Mails all addresses now, and tells what the server says of each.",
        Access::kOperate, TokenNeed::kNone, Effect::kChange},

@@ -104,6 +104,9 @@ WireLook Judge(const keystore::Snapshot& snapshot, const keystore::Purpose& purp
   }
   look.fingerprint = leaf.value().fingerprint();
   look.serial = leaf.value().fields().serial;
+  look.subject = leaf.value().fields().subject;
+  look.not_before = leaf.value().fields().not_before;
+  look.not_after = leaf.value().fields().not_after;
   const auto row = snapshot.identities.find(purpose.name);
   const keystore::IdentityRecord* identity =
       row == snapshot.identities.end() ? nullptr : &row->second.value;

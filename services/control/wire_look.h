@@ -35,7 +35,8 @@ struct WireLook {
   std::string detail;                             // a sentence, when it is not kCurrent
   std::string remedy;                             // what to do then
   std::string fingerprint;                        // of the leaf that was served, or empty
-  std::string serial;                             // the same
+  std::string serial, subject;                    // the same
+  std::optional<WallTime> not_before, not_after;  // the same
   std::string protocol;                           // "TLSv1.3"
   std::string address;                            // numeric, of the server
 };

@@ -37,6 +37,7 @@ keystore::SettingValues ValuesOf(const api::MonitorSetRequest& request) {
   if (request.frequency) values[keystore::kMonitorFrequency] = *request.frequency;
   if (request.email) values[keystore::kMonitorEmail] = *request.email ? "true" : "false";
   if (request.addresses) values[keystore::kMonitorAddresses] = *request.addresses;
+  if (request.lsc) values[keystore::kMonitorLsc] = *request.lsc ? "true" : "false";
   return values;
 }
 
@@ -94,11 +95,17 @@ MonitorSettings MonitorSettingsOf(const keystore::PlanInput& in) {
   settings.email = keystore::SettingValue(in, keystore::kMonitorEmail) == "true";
   if (auto all = ParseMailAddresses(keystore::SettingValue(in, keystore::kMonitorAddresses)))
     settings.addresses = std::move(all).value();
+  settings.lsc = keystore::SettingValue(in, keystore::kMonitorLsc) == "true";
   return settings;
 }
 
 ExpiryInput CertificateMonitor::InputOf(const keystore::PlanInput& in, WallTime at) const {
-  return {parts_.catalogue, parts_.names, *in.snapshot, MonitorSettingsOf(in).start, at};
+  return {parts_.catalogue,
+          parts_.names,
+          *in.snapshot,
+          MonitorSettingsOf(in).start,
+          at,
+          parts_.others ? parts_.others(at) : OtherPlaces()};
 }
 
 std::string CertificateMonitor::AfterRun(const ExpiryLook& look, WallTime now) {
@@ -145,6 +152,8 @@ Result<api::MonitorInfo> CertificateMonitor::Show() const {
   info.frequency = keystore::SettingValue(in, keystore::kMonitorFrequency);
   info.email = settings.email;
   info.addresses = settings.addresses;
+  info.lsc = settings.lsc;
+  if (parts_.registered) info.lscs = static_cast<std::int64_t>(parts_.registered());
   info.server = parts_.mail_server;
   if (parts_.mails != nullptr) {
     const MailMemory memory = parts_.mails->Look();
@@ -161,6 +170,18 @@ Result<api::MonitorInfo> CertificateMonitor::Show() const {
   const Findings mails = Warnings();
   info.findings.insert(info.findings.end(), mails.begin(), mails.end());
   return info;
+}
+
+boost::asio::awaitable<Result<api::MonitorInfo>> CertificateMonitor::AskShow(
+    RequestContext context) const {
+  auto job = [this] { return Show(); };
+  co_return co_await RunOn(parts_.look_lane, std::move(job), context.limit);
+}
+
+boost::asio::awaitable<Result<api::MonitorPreview>> CertificateMonitor::AskPreview(
+    RequestContext context, api::PreviewRequest request) const {
+  auto job = [this, request] { return Preview(request); };
+  co_return co_await RunOn(parts_.look_lane, std::move(job), context.limit);
 }
 
 boost::asio::awaitable<Result<api::Change>> CertificateMonitor::Set(

@@ -21,6 +21,7 @@ struct MonitorSettings {
   std::chrono::hours frequency{168};
   bool email = false;
   std::vector<std::string> addresses;
+  bool lsc = false;  // certificates of endpoints are watched too
 };
 MonitorSettings MonitorSettingsOf(const keystore::PlanInput& in);
 
@@ -37,6 +38,11 @@ class CertificateMonitor {
     std::chrono::days heartbeat{30};
     Lane& store_lane;
     Lane& mail_lane;
+    Lane& look_lane;  // for looks that somebody asked for: they may read the register of LSCs
+    // What else there is to look at. Empty: nothing.
+    std::function<OtherPlaces(WallTime now)> others = {};
+    // LSCs that are registered, whether they are watched or not. Empty: none.
+    std::function<std::size_t()> registered = {};
   };
   explicit CertificateMonitor(Parts parts) : parts_(std::move(parts)) {}
 
@@ -49,6 +55,7 @@ class CertificateMonitor {
   std::vector<std::string> Recipients() const;
 
   Result<api::MonitorInfo> Show() const;
+  boost::asio::awaitable<Result<api::MonitorInfo>> AskShow(RequestContext context) const;
   boost::asio::awaitable<Result<api::Change>> Set(RequestContext context,
                                                   std::shared_ptr<keystore::Operation> operation,
                                                   api::MonitorSetRequest request);
@@ -57,6 +64,8 @@ class CertificateMonitor {
   boost::asio::awaitable<Result<api::MonitorRun>> Run(
       RequestContext context, std::shared_ptr<keystore::Operation> operation);
   Result<api::MonitorPreview> Preview(const api::PreviewRequest& request) const;
+  boost::asio::awaitable<Result<api::MonitorPreview>> AskPreview(RequestContext context,
+                                                                 api::PreviewRequest request) const;
   // Now, to all addresses. kConflict MAIL_NOT_CONFIGURED, MAIL_NO_ADDRESSES; errors of SendMail.
   boost::asio::awaitable<Result<api::TestMail>> SendTestMail(
       RequestContext context, std::shared_ptr<keystore::Operation> operation);

@@ -46,10 +46,11 @@ std::string Count(std::size_t count, const std::string& what) {
 
 MailText DigestOf(const ExpiryLook& look, const keystore::NodeNames& names, WallTime now) {
   mustache::data items{mustache::data::type::list};
-  std::size_t listed = 0, alarms = 0, warnings = 0;
+  std::size_t listed = 0, alarms = 0, warnings = 0, endpoints = 0;
   for (const ExpiryItem& item : look.items) {
     if (item.level == ExpiryLevel::kHint) continue;
-    ++(item.level == ExpiryLevel::kAlarm ? alarms : warnings);
+    endpoints += item.stands_for;
+    if (!item.endpoints) ++(item.level == ExpiryLevel::kAlarm ? alarms : warnings);
     if (++listed > kListed) continue;
     mustache::data row;
     row.set("level", std::string(ExpiryLevelName(item.level)));
@@ -65,6 +66,7 @@ MailText DigestOf(const ExpiryLook& look, const keystore::NodeNames& names, Wall
   }
   std::string title = alarms > 0 ? Count(alarms, "certificate alarm") : "";
   if (warnings > 0) title += (title.empty() ? "" : ", ") + Count(warnings, "certificate warning");
+  if (endpoints > 0) title += (title.empty() ? "" : ", ") + Count(endpoints, "LSC") + " due";
   title += " on " + names.node;
   mustache::data data = HeadOf(title, names, now);
   data.set("items", items);

@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::size_t kMaxItems = 1000;
 constexpr std::size_t kMaxFindings = 100;
+constexpr std::size_t kToldUnseen = 5;
 constexpr auto kCsrWaits = std::chrono::days(14);
 constexpr std::string_view kLevels[] = {"hint", "warning", "alarm"};
 
@@ -18,6 +19,21 @@ std::string Days(std::chrono::seconds span) {
   const std::int64_t days = std::chrono::floor<std::chrono::days>(span).count();
   if (days == 0) return "less than a day";
   return std::to_string(days) + (days == 1 ? " day" : " days");
+}
+
+// "3 have expired, 1 ends within a day, 1230 end within 30 days".
+std::string Spread(const keystore::LscCount& count, std::chrono::days start) {
+  std::string text;
+  const auto add = [&](std::size_t number, const std::string& one, const std::string& many) {
+    if (number == 0) return;
+    text += (text.empty() ? "" : ", ") + std::to_string(number) + (number == 1 ? one : many);
+  };
+  add(count.lately, " has expired", " have expired");
+  add(count.within_a_day, " expires within a day", " expire within a day");
+  const std::string within =
+      " within " + Days(std::max<std::chrono::days>(start, std::chrono::days(1)));
+  add(count.soon - count.within_a_day, " expires" + within, " expire" + within);
+  return text;
 }
 
 class Looker {
@@ -61,6 +77,20 @@ class Looker {
                                   "'signet csr discard " + csr.id + "'",
                               ""});
   }
+  // In a place of its own, or another certificate than the identity's in the identity's place.
+  void Place(const ExpiryPlace& place) {
+    const auto level = Count(place.not_before, place.not_after, true);
+    if (!level) return;
+    ExpiryItem item = ItemOf(*level, place.not_after);
+    item.place = place.place;
+    item.subject = EscapeLine(place.subject, 128);
+    item.serial = EscapeLine(place.serial, 64);
+    item.fingerprint = place.fingerprint;
+    item.impact = place.impact;
+    item.remedy = place.remedy;
+    look_.items.push_back(std::move(item));
+  }
+  void Lscs(const keystore::LscCount& count);
   ExpiryLook Finish() &&;
 
  private:
@@ -73,7 +103,11 @@ class Looker {
     if (own && in_.now - begin > (end - begin) * 2 / 3) return ExpiryLevel::kHint;
     return std::nullopt;
   }
+  // One certificate more. None: there is nothing to say of it.
+  std::optional<ExpiryLevel> Count(WallTime begin, WallTime end, bool own);
+  ExpiryItem ItemOf(ExpiryLevel level, WallTime end) const;
   Finding FindingOf(const ExpiryItem& item) const;
+  void TellUnseen(Findings& out) const;
 
   const ExpiryInput& in_;
   ExpiryLook look_;
@@ -86,31 +120,112 @@ void Looker::Add(const std::string& fingerprint, std::string place, std::string 
     ++look_.unknown;
     return;
   }
-  ++look_.checked;
-  const WallTime end = found->not_after();
-  if (!look_.earliest || end < *look_.earliest) look_.earliest = end;
-  const auto level = LevelOf(found->not_before(), end, own);
+  const auto level = Count(found->not_before(), found->not_after(), own);
   if (!level) return;
-  const bool over = end < in_.now;
-  if (over) ++look_.expired;
-  if (!over && *level != ExpiryLevel::kHint) ++look_.soon;
-  ExpiryItem item;
-  item.level = *level;
+  ExpiryItem item = ItemOf(*level, found->not_after());
   item.own = own;
-  item.end = end;
-  item.node = in_.names.node;
   item.place = std::move(place);
   item.subject = EscapeLine(found->subject(), 128);
   item.serial = EscapeLine(found->serial(), 64);
   item.fingerprint = found->fingerprint();
-  item.when =
-      over ? "expired " + Days(in_.now - end) + " ago" : "expires in " + Days(end - in_.now);
   item.impact = std::move(impact);
   item.remedy = std::move(remedy);
   look_.items.push_back(std::move(item));
 }
 
+std::optional<ExpiryLevel> Looker::Count(WallTime begin, WallTime end, bool own) {
+  ++look_.checked;
+  if (!look_.earliest || end < *look_.earliest) look_.earliest = end;
+  const auto level = LevelOf(begin, end, own);
+  if (level && end < in_.now) {
+    ++look_.expired;
+  } else if (level && *level != ExpiryLevel::kHint) {
+    ++look_.soon;
+  }
+  return level;
+}
+
+ExpiryItem Looker::ItemOf(ExpiryLevel level, WallTime end) const {
+  ExpiryItem item;
+  item.level = level;
+  item.end = end;
+  item.node = in_.names.node;
+  item.when = end < in_.now ? "expired " + Days(in_.now - end) + " ago"
+                            : "expires in " + Days(end - in_.now);
+  return item;
+}
+
+// They may be a hundred thousand: one item says how many are due, the nearest have one each.
+void Looker::Lscs(const keystore::LscCount& count) {
+  look_.checked += count.total;
+  look_.expired += count.expired;
+  look_.soon += count.soon;
+  if (count.earliest && (!look_.earliest || *count.earliest < *look_.earliest))
+    look_.earliest = count.earliest;
+  const std::size_t long_ago = count.expired - count.lately;
+  if (long_ago > 0) {
+    look_.findings.push_back({Severity::kInfo, "LSCS_LONG_EXPIRED",
+                              std::to_string(long_ago) +
+                                  " endpoints' certificates expired more than " + Days(in_.start) +
+                                  " ago, and nobody is told of them any more: 'signet lsc "
+                                  "remove-expired'",
+                              ""});
+  }
+  const std::size_t due = count.lately + count.soon;
+  if (due == 0 || !count.earliest) return;
+  const std::string impact = "these endpoints will be refused where their certificate is asked for";
+  ExpiryItem all =
+      ItemOf(count.lately + count.within_a_day > 0 ? ExpiryLevel::kAlarm : ExpiryLevel::kWarning,
+             *count.earliest);
+  all.endpoints = true;
+  all.stands_for = due;
+  all.place = "LSC";
+  all.when = Spread(count, std::chrono::duration_cast<std::chrono::days>(in_.start));
+  all.subject = std::to_string(due) + " of " + std::to_string(count.total) + " endpoints";
+  all.serial = "several";
+  all.impact = impact;
+  all.remedy = "'signet lsc list --ends-before " + FormatTime(in_.now + in_.start) +
+               "' shows them; let CAPF issue new ones, 'signet lsc register FILE'";
+  look_.items.push_back(std::move(all));
+  for (const keystore::LscRow& row : count.nearest) {
+    const auto level = LevelOf(row.not_before, row.not_after, false);
+    if (!level) continue;
+    ExpiryItem item = ItemOf(*level, row.not_after);
+    item.endpoints = true;
+    item.place = "LSC of " + (row.common_name.empty() ? row.subject : row.common_name);
+    item.subject = EscapeLine(row.subject, 128);
+    item.serial = EscapeLine(row.serial, 64);
+    item.fingerprint = row.fingerprint;
+    item.impact = impact;
+    item.remedy = "let CAPF issue a new one, 'signet lsc register FILE'";
+    look_.items.push_back(std::move(item));
+  }
+}
+
+void Looker::TellUnseen(Findings& out) const {
+  const std::vector<std::string>& unseen = in_.others.unseen;
+  if (unseen.empty()) return;
+  std::vector<std::string> told(
+      unseen.begin(),
+      unseen.begin() + static_cast<std::ptrdiff_t>(std::min(unseen.size(), kToldUnseen)));
+  if (unseen.size() > told.size())
+    told.push_back(std::to_string(unseen.size() - told.size()) + " more");
+  out.push_back({Severity::kWarning, "CERTIFICATE_UNKNOWN",
+                 std::to_string(unseen.size()) +
+                     " place(s) could not be looked at, so that nobody knows when what is there "
+                     "ends: " +
+                     Joined(told),
+                 ""});
+}
+
 Finding Looker::FindingOf(const ExpiryItem& item) const {
+  if (item.stands_for > 0) {
+    return {item.level == ExpiryLevel::kAlarm ? Severity::kError : Severity::kWarning,
+            "LSCS_EXPIRE",
+            "LSC: of the endpoints' certificates " + item.when + ", the first at " +
+                FormatTime(item.end) + ": " + item.remedy,
+            ""};
+  }
   Finding finding{Severity::kWarning, "EXPIRES_SOON",
                   item.place + " on " + item.node + " (" + item.subject + ", serial " +
                       item.serial + ") " + item.when + ", " + FormatTime(item.end) + ": " +
@@ -128,20 +243,27 @@ Finding Looker::FindingOf(const ExpiryItem& item) const {
 
 ExpiryLook Looker::Finish() && {
   const auto urgency = [](const ExpiryItem& item) {
-    return std::tuple(item.level == ExpiryLevel::kHint, !item.own, item.end);
+    const bool all = item.stands_for > 0;
+    return std::tuple(item.level == ExpiryLevel::kHint, !item.own && !all, all,
+                      item.endpoints && !all, item.end);
   };
   std::ranges::stable_sort(look_.items, {}, urgency);
   Findings findings;
+  std::size_t more = 0;
   for (const ExpiryItem& item : look_.items) {
+    if (item.endpoints && item.stands_for == 0) continue;  // one finding is about all of them
     if (findings.size() == kMaxFindings) {
-      findings.push_back({Severity::kWarning, "MORE_EXPIRE",
-                          std::to_string(look_.items.size() - kMaxFindings) +
-                              " more certificates have expired or expire soon: 'signet "
-                              "certificate list', 'signet trust list'",
-                          ""});
-      break;
+      ++more;
+    } else {
+      findings.push_back(FindingOf(item));
     }
-    findings.push_back(FindingOf(item));
+  }
+  if (more > 0) {
+    findings.push_back({Severity::kWarning, "MORE_EXPIRE",
+                        std::to_string(more) +
+                            " more certificates have expired or expire soon: 'signet certificate "
+                            "list', 'signet trust list'",
+                        ""});
   }
   if (look_.unknown > 0) {
     findings.push_back({Severity::kWarning, "CERTIFICATE_UNKNOWN",
@@ -150,6 +272,8 @@ ExpiryLook Looker::Finish() && {
                             "restore the state from a backup",
                         ""});
   }
+  TellUnseen(findings);
+  look_.unknown += in_.others.unseen.size();
   findings.insert(findings.end(), look_.findings.begin(), look_.findings.end());
   look_.findings = std::move(findings);
   if (look_.items.size() > kMaxItems) look_.items.resize(kMaxItems);
@@ -169,6 +293,8 @@ ExpiryLook LookAtExpiry(const ExpiryInput& in) {
   }
   for (const auto& [id, row] : in.snapshot.csrs) looker.Csr(row.value);
   for (const auto& [store, entries] : in.snapshot.trust) looker.TrustStore(store);
+  for (const ExpiryPlace& place : in.others.seen) looker.Place(place);
+  if (in.others.lscs) looker.Lscs(*in.others.lscs);
   return std::move(looker).Finish();
 }
 

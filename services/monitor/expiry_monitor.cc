@@ -51,7 +51,8 @@ struct ExpiryMonitor::Impl : std::enable_shared_from_this<ExpiryMonitor::Impl> {
   std::string TellRun(const ExpiryLook& look, WallTime now, WallTime next);
   ExpiryLook LookNow(WallTime now) const {
     const auto snapshot = parts.state.Now();
-    return LookAtExpiry({parts.catalogue, parts.names, *snapshot, parts.start(), now});
+    return LookAtExpiry({parts.catalogue, parts.names, *snapshot, parts.start(), now,
+                         parts.others ? parts.others(now) : OtherPlaces()});
   }
 
   const Parts parts;

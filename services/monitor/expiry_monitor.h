@@ -40,6 +40,8 @@ class ExpiryMonitor {
     std::function<std::chrono::days()> start;
     // Hears of each run, on the lane; in words for people, what came of it. Empty: nobody does.
     std::function<std::string(const ExpiryLook& look, WallTime now)> ran = {};
+    // What else there is to look at, asked for each look. Empty: nothing.
+    std::function<OtherPlaces(WallTime now)> others = {};
   };
   // Reads what a former process left. Not started yet.
   explicit ExpiryMonitor(Parts parts);

@@ -18,10 +18,12 @@ ExpiryLevel LevelNamed(std::string_view name) {
 NoticeDecision DecideNotices(const std::vector<ToldNotice>& before,
                              const std::vector<ExpiryItem>& items, std::chrono::hours frequency,
                              WallTime now) {
+  static const std::string kLscs = kAllLscs;
   std::map<std::string, ExpiryLevel> present;
   for (const ExpiryItem& item : items) {
     if (item.level == ExpiryLevel::kHint) continue;
-    ExpiryLevel& level = present.try_emplace(item.fingerprint, item.level).first->second;
+    const std::string& name = item.endpoints ? kLscs : item.fingerprint;
+    ExpiryLevel& level = present.try_emplace(name, item.level).first->second;
     level = std::max(level, item.level);
   }
   std::map<std::string, const ToldNotice*> told;
@@ -34,8 +36,8 @@ NoticeDecision DecideNotices(const std::vector<ToldNotice>& before,
       ++decision.due;
       continue;
     }
-    const auto period =
-        level == ExpiryLevel::kAlarm ? std::min(frequency, kAlarmPeriod) : frequency;
+    const bool daily = level == ExpiryLevel::kAlarm && certificate != kLscs;
+    const auto period = daily ? std::min(frequency, kAlarmPeriod) : frequency;
     if (known->second->at <= now && now - known->second->at >= period) ++decision.due;
   }
   for (const auto& [certificate, level] : present) {

@@ -41,6 +41,33 @@ TEST_F(Control, ARestartIsOwedUntilItWasSeen) {
   EXPECT_EQ(appliance.CliJson({"service", "apply"}).at("changed"), false);
 }
 
+// SPEC M1: what is really served is watched too, and what cannot be seen is unknown.
+TEST_F(Control, TheMonitorLooksAtWhatIsServed) {
+  Begin();
+  ASSERT_EQ(
+      appliance.Cli({"certificate", "generate", "tomcat", "--validity-days", "10", "--yes"}).code,
+      0);
+  ASSERT_EQ(appliance.Cli({"service", "apply"}).code, 0);
+  const auto watched = [&] {
+    return json::serialize(appliance.MustRpc("monitor.show").at("certificates"));
+  };
+  EXPECT_EQ(watched().find("served at"), std::string::npos) << "it is the current one";
+  const std::int64_t before = appliance.MustRpc("monitor.show").at("checked").as_int64();
+  Renew("tomcat");
+  EXPECT_TRUE(
+      Eventually([&] { return watched().find("served at 127.0.0.1:" + port) != std::string::npos; },
+                 Seconds(15)));
+  const json::value shown = appliance.MustRpc("monitor.show");
+  EXPECT_EQ(shown.at("checked").as_int64(), before + 1);
+  EXPECT_EQ(shown.at("unknown"), 0);
+  EXPECT_NE(watched().find("signet service plan"), std::string::npos);
+  ASSERT_EQ(appliance.Cli({"service", "apply"}).code, 0);
+  EXPECT_EQ(watched().find("served at"), std::string::npos);
+  ASSERT_EQ(appliance.Cli({"service", "stop", "Cisco Tomcat"}).code, 0);
+  EXPECT_TRUE(Eventually(
+      [&] { return appliance.MustRpc("monitor.show").at("unknown").as_int64() > 0; }, Seconds(15)));
+}
+
 // SPEC B1: with openssl alone.
 TEST_F(Control, AReceiptIsVerifiedByOpensslAlone) {
   Begin();

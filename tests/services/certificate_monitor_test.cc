@@ -10,6 +10,7 @@
 #include <set>
 
 #include "keystore/committer.h"
+#include "keystore/lsc_register.h"
 #include "keystore/node_log.h"
 #include "services/monitor/digest.h"
 #include "tests/services/publish_world.h"
@@ -118,15 +119,16 @@ class CertificateMonitorTest : public ::testing::Test {
                          [this] { return certificates_->Recipients(); }});
     certificates_ = std::make_unique<CertificateMonitor>(CertificateMonitor::Parts{
         world_.catalogue, names_, clock_, *shared_, with_server ? mails_.get() : nullptr,
-        with_server ? "mail.example.com:587" : "", std::chrono::days(30), *store_lane_,
-        *mail_lane_});
+        with_server ? "mail.example.com:587" : "", std::chrono::days(30), *store_lane_, *mail_lane_,
+        *mail_lane_, [this](WallTime now) { return Others(now); }});
     monitor_ = std::make_unique<ExpiryMonitor>(
         ExpiryMonitor::Parts{world_.catalogue, names_, *log_, *world_.state, *events_, clock_,
                              *store_lane_, [this] { return certificates_->start(); },
                              [this](const ExpiryLook& look, WallTime now) {
                                Ran(look, now);
                                return certificates_->AfterRun(look, now);
-                             }});
+                             },
+                             [this](WallTime now) { return Others(now); }});
     certificates_->Watch(*monitor_);
     monitor_->Start();
     mails_->Start();
@@ -180,6 +182,7 @@ class CertificateMonitorTest : public ::testing::Test {
     return outcomes;
   }
   virtual void Ran(const ExpiryLook&, WallTime) {}
+  virtual OtherPlaces Others(WallTime) { return {}; }
 
   PublishWorld world_;
   keystore::NodeNames names_{"berlin", "imp1.example.com", "example.com", {}, {}, true};
@@ -294,6 +297,61 @@ TEST_F(CertificateMonitorTest, OwnCertificatesStandBeforeTrustStores) {
   ASSERT_THAT(shown, SizeIs(2));
   EXPECT_EQ(shown[0].place, "tomcat");
   EXPECT_EQ(shown[1].place, "cup-trust");
+}
+
+// With LSCs of which some end on each day.
+class MailsOfLscs : public CertificateMonitorTest {
+ protected:
+  MailsOfLscs() {
+    register_ = keystore::LscRegister::Open(world_.Path("lsc.db")).value();
+    for (int i = 0; i < 2000; ++i) {
+      keystore::LscEntry entry;
+      entry.row.common_name = "SEP" + std::to_string(i);
+      entry.row.subject = "CN=" + entry.row.common_name;
+      entry.row.fingerprint = entry.holder = Sha256Hex(entry.row.subject);
+      entry.row.not_before = start_ - std::chrono::days(100);
+      entry.row.not_after = start_ + std::chrono::days(20) + std::chrono::hours(i);
+      entries_.push_back(entry);
+    }
+    EXPECT_TRUE(register_->Register(entries_));
+  }
+  OtherPlaces Others(WallTime now) override {
+    OtherPlaces others;
+    others.lscs = register_->Count(now, std::chrono::days(30), 50).value();
+    return others;
+  }
+  std::unique_ptr<keystore::LscRegister> register_;
+  std::vector<keystore::LscEntry> entries_;
+};
+
+// SPEC M4, M3: endpoints whose certificates end day after day make a mail a week, not a mail a day.
+TEST_F(MailsOfLscs, CountThemAndComeAtTheFrequency) {
+  MailTo("admin@example.com");
+  world_.Install("tomcat", {Leaf(3000)}, "aa");
+  Boot();
+  Advance(24h);
+  ASSERT_THAT(taken_, SizeIs(1));
+  EXPECT_THAT(taken_[0].subject, HasSubstr("LSCs due on imp1.example.com"));
+  EXPECT_THAT(taken_[0].text,
+              AllOf(HasSubstr("expire within 30 days"), HasSubstr("of 2000 endpoints"),
+                    HasSubstr("LSC of SEP0"), HasSubstr("'signet lsc register FILE'")));
+  EXPECT_LT(taken_[0].text.size(), 51u * 500);
+  EXPECT_EQ(certificates_->Show().value().checked, 2001);
+  EXPECT_GT(certificates_->Show().value().soon, 200);
+  Advance(6 * 24h);
+  EXPECT_THAT(taken_, SizeIs(1));
+  Advance(24h);
+  EXPECT_THAT(taken_, SizeIs(2));
+  Advance(12 * 24h);  // the first one is a day from its end
+  ASSERT_GE(taken_.size(), 3u);
+  EXPECT_THAT(taken_.back().text, HasSubstr("alarm: LSC "));
+  const std::size_t before = taken_.size();
+  Advance(28 * 24h);
+  EXPECT_LE(taken_.size(), before + 4) << "an alarm of endpoints is told once a week";
+  EXPECT_GE(taken_.size(), before + 3);
+  EXPECT_LE(mails_->Look().told.size(), 1u);
+  // SPEC M2: an end within a day, or not long ago, makes runs by the hour.
+  EXPECT_LE(*monitor_->Look().next_run - clock_.Now(), 1h);
 }
 
 TEST_F(CertificateMonitorTest, SilenceIsBrokenOnceAMonth) {

@@ -73,6 +73,7 @@ enum class Special {
   kUnlock,       // asks for the PIN
   kImport,       // shows what is there, asks, and carries out that plan
   kEvents,       // what happened, and what happens
+  kPieces,       // files of many certificates, in several requests
   kRaw,          // rpc METHOD [JSON]
   kCompletion,   // no daemon
 };

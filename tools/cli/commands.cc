@@ -24,6 +24,7 @@ constexpr Noun kNouns[] = {
     {"service", "Services of this node, and servers that use the keys", AddServices},
     {"setting", "Settings of the cluster", AddSettings},
     {"monitor", "The certificate monitor: what expires, and who is told", AddMonitor},
+    {"lsc", "Certificates of endpoints, which the monitor watches when asked to", AddLscs},
     {"token", "The PKCS#11 token", AddToken},
     {"key", "Keys in the token", AddKeys},
     {"events", "", AddEvents},

@@ -14,6 +14,7 @@
 #include "tools/cli/input.h"
 #include "tools/cli/message.h"
 #include "tools/cli/parser.h"
+#include "tools/cli/pieces.h"
 #include "tools/cli/request.h"
 #include "tools/cli/rpc_client.h"
 #include "tools/cli/table.h"
@@ -279,6 +280,7 @@ Result<json::value> Ask(const Invocation& invocation) {
     return MakeError(Kind::kUsage, "LOCAL_ONLY", "a PIN is given on the appliance itself only",
                      "Log in there and use its socket.");
   }
+  if (command.special == Special::kPieces) return SendInPieces(invocation, storage);
   RpcClient client(TargetOf(globals), globals.idempotency_key, command.patient);
   if (command.special == Special::kRaw) return CallRaw(client, invocation, storage);
 

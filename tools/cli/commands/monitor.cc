@@ -28,13 +28,16 @@ void AddMonitor(std::vector<Command>& table) {
                                {"frequency", "told again after"},
                                {"email", "e-mail"},
                                {"addresses", "addresses"},
+                               {"lsc", "endpoints' certificates watched"},
+                               {"lscs", "endpoints' certificates registered"},
                                {"server", "mail server"},
                                {"mailsSent", "mails sent"},
                                {"mailsWaiting", "mails waiting"},
                                {"lastMail", "last mail"},
                                {"checked", "certificates looked at"},
                                {"expired", "expired"},
-                               {"soon", "expire soon"}}});
+                               {"soon", "expire soon"},
+                               {"unknown", "not to be seen"}}});
   table.push_back(
       {.noun = "monitor",
        .verb = "set",
@@ -47,7 +50,9 @@ void AddMonitor(std::vector<Command>& table) {
              Option::Type::kInteger},
             {"--frequency", "frequency", "INTERVAL", "the same is told again after: 12h, 7d"},
             {"--email", "email", "on|off", "mail what expires", Option::Type::kSwitch},
-            {"--addresses", "addresses", "LIST", "who is mailed, split by ;"}}),
+            {"--addresses", "addresses", "LIST", "who is mailed, split by ;"},
+            {"--lsc", "lsc", "on|off", "watch the certificates of endpoints too ('signet lsc')",
+             Option::Type::kSwitch}}),
        .columns = kChange});
   table.push_back({.noun = "monitor",
                    .verb = "run",

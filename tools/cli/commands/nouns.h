@@ -16,6 +16,7 @@ void AddImport(std::vector<Command>& table);
 void AddServices(std::vector<Command>& table);
 void AddSettings(std::vector<Command>& table);
 void AddMonitor(std::vector<Command>& table);
+void AddLscs(std::vector<Command>& table);
 void AddToken(std::vector<Command>& table);
 void AddKeys(std::vector<Command>& table);
 void AddEvents(std::vector<Command>& table);
