@@ -186,6 +186,10 @@ TEST(OutgoingHttp, OddUrlsAreRefusedBeforeAnyConnection) {
     EXPECT_FALSE(CheckOutgoingUrl(url)) << EscapeLine(url, 100);
   }
   EXPECT_TRUE(CheckOutgoingUrl("HTTP://crl.Example.com/a%20b.crl"));
+  EXPECT_EQ(OutgoingTarget("HTTP://crl.Example.com/a%20b.crl").value().ToString(),
+            "crl.example.com:80");
+  EXPECT_EQ(OutgoingTarget("https://[::1]:8443/x").value().ToString(), "[::1]:8443");
+  EXPECT_EQ(OutgoingTarget("ldap://x/").error().word, "URL_SCHEME_NOT_ALLOWED");
   EXPECT_TRUE(CheckOutgoingUrl("https://bücher.example/ü"));
 }
 

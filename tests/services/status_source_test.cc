@@ -1,5 +1,5 @@
 // SPEC R1, R2: what is asked of whom, and what is believed, with responders that are right, wrong,
-// slow and gone (ABUSE 103, 107 to 113, "Faults": OCSP responder).
+// slow and gone (ABUSE 103, 107-112; "Faults": OCSP responder).
 #include "services/revocation/status_source.h"
 
 #include "keystore/x509/revocation_urls.h"
@@ -175,6 +175,21 @@ TEST_F(StatusLies, AreNeverGoodAndSayWhy) {
     EXPECT_GT(answer.fresh_until, clock_.Now() + 30s) << lie.path;
     EXPECT_LT(answer.fresh_until, clock_.Now() + 2min) << lie.path;
     EXPECT_THAT(sources.source.Look().backing_off, SizeIs(lie.ill ? 1 : 0)) << lie.path;
+  }
+}
+
+// ABUSE 103, 112
+TEST_F(StatusLies, ListsThatAreNoneAreNeverGood) {
+  for (const Lie& lie :
+       {Lie{"stale", "CRL_STALE"}, Lie{"html", "CRL_MALFORMED", true},
+        Lie{"huge", "RESPONDER_FAILED", true}, Lie{"missing", "RESPONDER_FAILED"},
+        Lie{"failing", "RESPONDER_FAILED", true}, Lie{"cut", "RESPONDER_FAILED", true},
+        Lie{"inside", "RESPONDER_NOT_ALLOWED"}}) {
+    Sources sources(clock_, 1);
+    const auto answer = sources.source.Ask(About("with-" + std::string(lie.path) + "-list"), {});
+    EXPECT_EQ(Brief(answer), std::string("unknown: ") + lie.word) << lie.path << answer.detail;
+    EXPECT_THAT(sources.source.Look().backing_off, SizeIs(lie.ill ? 1 : 0)) << lie.path;
+    EXPECT_EQ(sources.source.Look().cache_hits, 0);
   }
 }
 

@@ -4,7 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <regex>
+#include <algorithm>
+#include <sstream>
 #include <string>
 #include <thread>
 #include <vector>
@@ -74,6 +75,18 @@ class StatusWorld : public ::testing::Test {
       if (line.find(text) != std::string::npos) ++count;
     }
     return count;
+  }
+
+  // The most requests that one port had at a time.
+  int MostAtOnce(const std::string& port) const {
+    std::istringstream lines(server_.Output());
+    int now = 0;
+    int most = 0;
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("asked " + port + " ")) most = std::max(most, ++now);
+      if (line == "done " + port) --now;
+    }
+    return most;
   }
 
   testing::ManualClock clock_{ParseTime("2026-06-01T00:00:00Z").value()};

@@ -3,7 +3,7 @@
 
 Makes the players and answers of make_ocsp.py in FOLDER, and certificates whose URLs lead here; listens on two ports of
 127.0.0.1 (the second belongs to somebody else); prints "port N", "other N", "ready", then "asked PORT METHOD PATH" for
-each request. What is answered is decided by the path:
+each request and "done PORT" after its answer. What is answered is decided by the path:
 
   /file/NAME          NAME.ocsp of make_ocsp.py, whatever was asked
   /live/NAME          an answer about what was asked, signed now with its nonce; SIGNERS and STATUSES by NAME
@@ -78,6 +78,9 @@ class Servers:
         self.issue("with-odd-urls", access("ldap://127.0.0.1/x", "http://127.0.0.1:1@x/", here + "/live/good"))
         self.issue("with-dead-first", access(there + "/odd/close"), points(here + "/list/whole.crl"))
         self.issue("with-bad-list", points(here + "/list/forged.crl"))
+        for file, path in {"stale": "/list/stale.crl", "html": "/odd/html", "huge": "/odd/large", "missing": "/http/404",
+                           "failing": "/http/500", "cut": "/odd/early", "inside": "/odd/inside"}.items():
+            self.issue("with-%s-list" % file, points(here + path))
         self.issue("with-point-of-another", points(here + "/list/whole.crl", issuer=[x509.DirectoryName(w.root.subject)]))
         self.issue("with-many-urls", access(*["http://h%d.test/" % i for i in range(6)]),
                    points(*["HTTP://l%d.test/" % i for i in range(6)], "ldap://x/"))
@@ -164,6 +167,7 @@ ODD = {
     "empty": whole(b""),
     "html": whole(b"<html><body>Sign in to the guest network</body></html>", b"Content-Type: text/html\r\n"),
     "huge": whole(b"x" * 70000),
+    "large": whole(bytes((1 << 20) + 1)),
     "bomb": whole(gzip.compress(bytes(10 << 20)), b"Content-Encoding: gzip\r\n"),
     "no-http": b"220 ftp ready\r\n",
     "early": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf",
@@ -207,7 +211,9 @@ class Server:
                     await writer.drain()
                     await asyncio.sleep(1)
             elif path != b"/odd/silent":
-                writer.write(await self.answer(path.decode(), request))
+                answer = await self.answer(path.decode(), request)
+                print("done", self.label, flush=True)
+                writer.write(answer)
                 await writer.drain()
             else:
                 await asyncio.sleep(60)
