@@ -169,6 +169,30 @@ TEST_F(Lsc, ManyAreSentInPieces) {
   EXPECT_EQ(whole.result.at("known"), 8000);
 }
 
+// All of a request or nothing; what was registered before is there.
+TEST_F(Lsc, ACrashInTheMiddleLeavesWhatWasThereAndIsAudited) {
+#ifndef SIGNET_FAILPOINTS
+  GTEST_SKIP() << "this build has no failpoints";
+#endif
+  appliance_.StartAndWait();
+  TrustCapf();
+  ASSERT_EQ(appliance_.Cli({"lsc", "register", File("1.pem", Phone("SEP1", 100))}).code, 0);
+  ASSERT_EQ(appliance_.Stop(), 0);
+  appliance_.StartAndWait({{"SIGNET_FAILPOINT", "lsc.before-commit"}});
+  const std::string more = File("2.pem", Phone("SEP2", 100) + Phone("SEP3", 100));
+  EXPECT_NE(appliance_.Cli({"lsc", "register", more}).code, 0);
+  ASSERT_TRUE(appliance_.WaitForEnd(Seconds(20)).has_value());
+  appliance_.StartAndWait();
+  EXPECT_THAT(List(), SizeIs(1));
+  EXPECT_TRUE(Eventually(
+      [&] {
+        return appliance_.NodeDatabase("SELECT outcome FROM audit WHERE method = 'lsc.register'")
+                   .find("interrupted") != std::string::npos;
+      },
+      Seconds(20)));
+  EXPECT_EQ(appliance_.CliJson({"lsc", "register", more}).at("registered"), 2);
+}
+
 TEST_F(Lsc, ADamagedRegisterKeepsNobodyFromTheRest) {
   appliance_.StartAndWait();
   ASSERT_EQ(appliance_.Stop(), 0);

@@ -28,6 +28,8 @@ class WireLookTest : public ::testing::Test, protected PublishWorld {
     store.Put(store.layout.Identity("tomcat-ECDSA"), json::serialize(ToJson(record)));
     endpoint.target = ParseHostPort("127.0.0.1:443", 0).value();
     endpoint.name = "imp1.example.com";
+    // Once the certificates are made: they begin now.
+    now = std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
   }
   static std::string Der(const std::string& pem) {
     return keystore::x509::ReadCertificates(pem, 1).value().front().der();
@@ -41,8 +43,7 @@ class WireLookTest : public ::testing::Test, protected PublishWorld {
   }
   std::string leaf, former;
   Endpoint endpoint;
-  WallTime now =
-      std::chrono::time_point_cast<std::chrono::seconds>(std::chrono::system_clock::now());
+  WallTime now{};
 };
 
 TEST_F(WireLookTest, TheWholeChainWithOrWithoutItsAnchorIsCurrent) {
