@@ -1,25 +1,11 @@
 #include "platform/supervisor.h"
 
-#include <fcntl.h>
-#include <poll.h>
-#include <spawn.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <array>
-#include <cerrno>
-#include <condition_variable>
-#include <cstring>
 #include <deque>
-#include <limits>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 #include "platform/encoding.h"
-#include "platform/run_message.h"
 
 namespace signet {
 namespace {
@@ -28,102 +14,17 @@ using std::chrono::milliseconds;
 
 constexpr std::size_t kLines = 50;
 constexpr std::size_t kLineLimit = 1024;
-constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-// Beyond SIGKILL: processes of a loaded machine take a while to go.
-constexpr auto kKillPatience = std::chrono::seconds(5);
-
-Error NotStarted(const std::string& why, std::string remedy) {
-  return MakeError(Kind::kUnavailable, "PROCESS_NOT_STARTED", why, std::move(remedy));
-}
 
 Error Slow(const std::string& what) {
   return MakeError(Kind::kTimeout, "PROCESS_SLOW", what,
                    "Look at its processes with 'ps' and at the machine's load; try again.");
 }
 
-// What signet-run says instead of kStarted.
-Error FailureOf(const RunMessage& message, const ProcessSpec& spec) {
-  const std::string why = std::strerror(message.number);
-  if (message.word == RunWord::kNoDirectory) {
-    return NotStarted("no way into the directory " + EscapeLine(spec.directory) + ": " + why,
-                      "Make the directory, or name another one.");
-  }
-  std::string remedy = "Run it by hand as the user that signetd runs as.";
-  if (message.number == EACCES)
-    remedy = "Make it a file that the user whom signetd runs as may execute.";
-  if (message.number == ENOENT) {
-    remedy =
-        "Check the command's path, and that of the interpreter in a script's first line; "
-        "without a slash it is looked for in " +
-        std::string(spec.environment.contains("PATH") ? spec.environment.at("PATH") : kPath);
-  }
-  return NotStarted("no way to run " + EscapeLine(spec.command.front()) + ": " + why, remedy);
-}
-
-Status CheckSpec(const ProcessSpec& spec) {
-  const auto cut = [](const std::string& text) { return text.find('\0') != std::string::npos; };
-  bool bad = spec.command.empty() || spec.command.front().empty() || cut(spec.directory) ||
-             std::any_of(spec.command.begin(), spec.command.end(), cut);
-  for (const auto& [name, value] : spec.environment) {
-    bad = bad || name.empty() || name.find('=') != std::string::npos || cut(name) || cut(value);
-  }
-  if (!bad) return Ok();
-  return MakeError(Kind::kUsage, "PROCESS_SPEC_INVALID",
-                   "a command has a program, and neither it nor its environment has NUL characters",
-                   "Write the command as a list of words, and variables as NAME and value.");
-}
-
-std::vector<char*> Pointers(std::vector<std::string>& texts) {
-  std::vector<char*> pointers;
-  for (std::string& text : texts) pointers.push_back(text.data());
-  pointers.push_back(nullptr);
-  return pointers;
-}
-
-// signet-run with descriptors 0 for messages, 1 and 2 for output, and nothing else of this process.
-Result<pid_t> SpawnHelper(const std::string& helper, const ProcessSpec& spec, int channel,
-                          int output) {
-  std::vector<std::string> words{"signet-run", spec.directory.empty() ? "/" : spec.directory};
-  words.insert(words.end(), spec.command.begin(), spec.command.end());
-  std::vector<std::string> variables;
-  if (!spec.environment.contains("PATH")) variables.push_back(std::string("PATH=") + kPath);
-  for (const auto& [name, value] : spec.environment) variables.push_back(name + "=" + value);
-  posix_spawn_file_actions_t actions;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawn_file_actions_adddup2(&actions, channel, 0);
-  posix_spawn_file_actions_adddup2(&actions, output, 1);
-  posix_spawn_file_actions_adddup2(&actions, output, 2);
-  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-  posix_spawnattr_t attributes;
-  posix_spawnattr_init(&attributes);
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  // A session of its own: what ends signetd from a terminal does not end it before signetd does.
-  posix_spawnattr_setflags(&attributes,
-                           POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  pid_t child = 0;
-  const int problem = posix_spawn(&child, helper.c_str(), &actions, &attributes,
-                                  Pointers(words).data(), Pointers(variables).data());
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&actions);
-  if (problem == 0) return child;
-  return MakeError(Kind::kUnavailable, "HELPER_NOT_STARTED",
-                   "no way to run " + helper + ": " + std::strerror(problem),
-                   "Install signet-run beside signetd, executable for signetd's user.");
-}
-
-std::string SignalName(int number) {
-  const char* name = ::sigabbrev_np(number);
-  return name != nullptr ? std::string("SIG") + name : "signal " + std::to_string(number);
-}
-
-// The last lines of an endless text.
+// The last lines of an endless text. Thread-safe.
 class Tail {
  public:
   void Add(std::string_view text) {
+    const std::lock_guard lock(mutex_);
     while (!text.empty()) {
       const std::size_t end = text.find('\n');
       const std::string_view piece = text.substr(0, end);
@@ -138,6 +39,7 @@ class Tail {
     }
   }
   std::vector<std::string> Lines() const {
+    const std::lock_guard lock(mutex_);
     std::vector<std::string> lines(lines_.begin(), lines_.end());
     if (!part_.empty()) lines.push_back(EscapeLine(part_, kLineLimit - kMark));
     if (lines.size() > kLines) lines.erase(lines.begin());
@@ -146,164 +48,16 @@ class Tail {
 
  private:
   static constexpr std::size_t kMark = std::string_view("…").size();
+  mutable std::mutex mutex_;
   std::deque<std::string> lines_;
   std::string part_;  // of a line without its end
 };
 
 }  // namespace
 
-// One run of the command. A thread reads what signet-run and the command say until signet-run has
-// ended, which is when all that the command started has ended.
-class Supervisor::Run {
- public:
-  static Result<std::shared_ptr<Run>> Spawn(const std::string& helper, const ProcessSpec& spec) {
-    auto run = std::make_shared<Run>();
-    std::array<int, 2> channel{-1, -1}, output{-1, -1};
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, channel.data()) != 0)
-      return ErrnoError(errno, "socketpair", helper);
-    run->channel_ = channel[0];
-    if (pipe2(output.data(), O_CLOEXEC) != 0) {
-      const int problem = errno;
-      close(channel[1]);
-      return ErrnoError(problem, "pipe", helper);
-    }
-    run->output_ = output[0];
-    fcntl(output[0], F_SETFL, O_NONBLOCK);
-    auto spawned = SpawnHelper(helper, spec, channel[1], output[1]);
-    close(channel[1]);
-    close(output[1]);
-    SIGNET_TRY(run->helper_, std::move(spawned));
-    run->thread_ = std::thread([self = run.get()] { self->Read(); });
-    return run;
-  }
-
-  Run() = default;
-  ~Run() {
-    if (helper_ > 0) {
-      Kill();
-      thread_.join();
-    }
-    if (channel_ >= 0) close(channel_);
-    if (output_ >= 0) close(output_);
-  }
-  Run(const Run&) = delete;
-  Run& operator=(const Run&) = delete;
-
-  // Until the command runs, or will not.
-  Status AwaitStart(const ProcessSpec& spec, SteadyTime until) {
-    std::unique_lock lock(mutex_);
-    const bool known =
-        changed_.wait_until(lock, until, [this] { return status_.started || failure_ || over_; });
-    if (!known) return Slow("signet-run did not start the command in time");
-    if (failure_) return FailureOf(*failure_, spec);
-    if (!status_.started) {
-      return NotStarted("signet-run ended at once",
-                        "Look whether something kills it, in 'dmesg' and in the audit log.");
-    }
-    return Ok();
-  }
-
-  // Until signet-run has ended; false when it has not in time.
-  bool AwaitOver(SteadyTime until) {
-    std::unique_lock lock(mutex_);
-    return changed_.wait_until(lock, until, [this] { return over_; });
-  }
-
-  bool Tell(RunWord word, int number) { return SendRunMessage(channel_, word, number); }
-
-  // For a signet-run that does not obey: its end ends the command, too.
-  void Kill() {
-    const std::lock_guard lock(mutex_);
-    if (reaping_) return;  // its number may be another process's from now on
-    if (status_.pid > 0) kill(-status_.pid, SIGKILL);
-    kill(helper_, SIGKILL);
-  }
-
-  ProcessStatus Look() const {
-    const std::lock_guard lock(mutex_);
-    ProcessStatus status = status_;
-    status.last_lines = tail_.Lines();
-    return status;
-  }
-
- private:
-  void Read() {
-    // Who learns that it ended wants to see its last words: they were written before signet-run
-    // told its end, so poll, which looks in this order, reports them no later.
-    std::array<pollfd, 2> events{{{channel_, POLLIN, 0}, {output_, POLLIN, 0}}};
-    while (true) {
-      if (poll(events.data(), events.size(), -1) < 0) continue;
-      if (events[1].revents != 0 && !Drain()) events[1].fd = -1;
-      if (events[0].revents == 0) continue;
-      RunMessage message{};
-      const int got = ReceiveRunMessage(channel_, message);
-      if (got == 0 || (got < 0 && (events[0].revents & (POLLHUP | POLLERR)) != 0)) break;
-      if (got > 0) Note(message);
-    }
-    {
-      const std::lock_guard lock(mutex_);
-      reaping_ = true;
-    }
-    while (waitpid(helper_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-    const std::lock_guard lock(mutex_);
-    if (status_.running) End("lost: signet-run was killed");
-    over_ = true;
-    changed_.notify_all();
-  }
-
-  // Takes over what a pipe holds, and no more, so that a command that never stops writing does not
-  // keep its own end from being seen. False at the end of the output.
-  bool Drain() {
-    std::array<char, 65536> buffer;
-    const ssize_t size = read(output_, buffer.data(), buffer.size());
-    if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
-    const std::lock_guard lock(mutex_);
-    tail_.Add({buffer.data(), static_cast<std::size_t>(size)});
-    return true;
-  }
-
-  void Note(const RunMessage& message) {
-    const std::lock_guard lock(mutex_);
-    switch (message.word) {
-      case RunWord::kStarted:
-        status_.running = true;
-        status_.pid = message.number;
-        status_.started =
-            std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
-        break;
-      case RunWord::kExited:
-        End("exited with " + std::to_string(message.number));
-        break;
-      case RunWord::kKilled:
-        End("killed by " + SignalName(message.number));
-        break;
-      case RunWord::kNoDirectory:
-      case RunWord::kNoCommand:
-        failure_ = message;
-        break;
-      case RunWord::kSignal:  // to signet-run only
-      case RunWord::kEnd:
-        break;
-    }
-    changed_.notify_all();
-  }
-
-  void End(std::string how) {
-    status_.running = false;
-    status_.pid = 0;
-    status_.ended = std::move(how);
-  }
-
-  int channel_ = -1, output_ = -1;
-  pid_t helper_ = 0;
-  mutable std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  ProcessStatus status_;
-  Tail tail_;
-  std::optional<RunMessage> failure_;
-  bool reaping_ = false, over_ = false;
-  std::thread thread_;
+struct Supervisor::Run {
+  Tail tail;  // before the command, whose thread writes to it
+  std::shared_ptr<CommandRun> command;
 };
 
 Supervisor::Supervisor(std::string helper_path, ProcessSpec spec)
@@ -319,21 +73,25 @@ std::shared_ptr<Supervisor::Run> Supervisor::Current() const {
 Status Supervisor::Start(Duration limit) {
   const auto until = std::chrono::steady_clock::now() + limit;
   const std::lock_guard turn(turn_);
-  SIGNET_TRY(CheckSpec(spec_));
   if (const auto former = Current()) {
-    if (former->Look().running) return Ok();
+    if (former->command->Look().running) return Ok();
     // They may hold its port or its files still.
-    if (!former->AwaitOver(until))
+    if (!former->command->AwaitOver(until))
       return Slow("processes that " + EscapeLine(spec_.command.front()) + " left have not ended");
   }
-  SIGNET_TRY(auto run, Run::Spawn(helper_path_, spec_));
+  const auto run = std::make_shared<Run>();
+  const auto keep = [tail = &run->tail](std::string_view text) {
+    tail->Add(text);
+    return true;
+  };
+  SIGNET_TRY(run->command, CommandRun::Spawn(helper_path_, spec_, keep));
   {
     const std::lock_guard lock(mutex_);
     run_ = run;
   }
-  auto started = run->AwaitStart(spec_, until);
+  auto started = run->command->AwaitStart(spec_, until);
   // Nobody expects it to appear later.
-  if (!started) run->Kill();
+  if (!started) run->command->Kill();
   return started;
 }
 
@@ -341,14 +99,7 @@ Status Supervisor::Stop(Duration limit) {
   const std::lock_guard turn(turn_);
   const auto run = Current();
   if (!run) return Ok();
-  const auto now = std::chrono::steady_clock::now();
-  const auto patience =
-      std::clamp<std::int64_t>(std::chrono::duration_cast<milliseconds>(limit).count(), 0,
-                               std::numeric_limits<std::int32_t>::max());
-  run->Tell(RunWord::kEnd, static_cast<int>(patience));
-  if (run->AwaitOver(now + milliseconds(patience) + kKillPatience)) return Ok();
-  run->Kill();
-  if (run->AwaitOver(std::chrono::steady_clock::now() + kKillPatience)) return Ok();
+  if (run->command->Stop(limit)) return Ok();
   return Slow(EscapeLine(spec_.command.front()) + " does not end, not even by SIGKILL");
 }
 
@@ -360,13 +111,15 @@ Status Supervisor::Reload() {
                      "Restart it instead.");
   }
   const auto run = Current();
-  if (run && run->Look().running && run->Tell(RunWord::kSignal, spec_.reload_signal)) return Ok();
+  if (run && run->command->Look().running && run->command->Signal(spec_.reload_signal)) return Ok();
   return MakeError(Kind::kRefused, "PROCESS_NOT_RUNNING", "it does not run", "Start it.");
 }
 
 ProcessStatus Supervisor::Look() const {
   const auto run = Current();
-  return run ? run->Look() : ProcessStatus{};
+  if (!run) return {};
+  CommandRun::State state = run->command->Look();
+  return {state.running, state.pid, state.started, std::move(state.ended), run->tail.Lines()};
 }
 
 }  // namespace signet

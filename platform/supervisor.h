@@ -6,8 +6,6 @@
 
 #include <sys/types.h>
 
-#include <csignal>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,17 +13,10 @@
 #include <vector>
 
 #include "platform/clock.h"
+#include "platform/command_run.h"
 #include "platform/error.h"
 
 namespace signet {
-
-struct ProcessSpec {
-  std::vector<std::string> command;  // stays in the foreground; no slash: looked for in PATH
-  std::string directory;             // where it runs; empty: /
-  // All that it gets, beside a PATH of the system's folders: nothing of signetd's own.
-  std::map<std::string, std::string> environment;
-  int reload_signal = SIGHUP;  // 0: it cannot reload
-};
 
 struct ProcessStatus {
   bool running = false;
@@ -57,7 +48,7 @@ class Supervisor {
   ProcessStatus Look() const;
 
  private:
-  class Run;
+  struct Run;
   std::shared_ptr<Run> Current() const;
 
   const std::string helper_path_;
