@@ -44,13 +44,23 @@ std::string IkePair::WhyNot() {
 IkePair::IkePair(const KeyAccess& access, const Peer& peer) : access_(access) {
   token_ = {"token", "10.99.0.1", "10.99.0.2", "", "", nullptr};
   peer_ = {"peer", "10.99.0.2", "10.99.0.1", "", "", nullptr};
-  peer_.swanctl =
-      Connection(peer_.address, peer_.other,
-                 "local {\nauth = pubkey\ncerts = " + peer.certificate +
-                     "\n}\nremote {\nauth = pubkey\nid = %any\ncacerts = " + peer.trust + "\n}");
   own_serial_ = SerialOf(ReadWhole(peer.certificate));
-  Write(peer_);
-  std::filesystem::copy_file(peer.key, folder_ / "peer/private/peer.key");
+  WriteFiles(peer_, peer);
+}
+
+IkePair::IkePair(const Peer& first, const Peer& second) : IkePair(KeyAccess{}, second) {
+  WriteFiles(token_, first);
+}
+
+void IkePair::WriteFiles(Side& side, const Peer& peer) const {
+  std::string certificates = peer.certificate;
+  for (const std::string& file : peer.chain) certificates += ", " + file;
+  side.swanctl =
+      Connection(side.address, side.other,
+                 "local {\nauth = pubkey\ncerts = " + certificates +
+                     "\n}\nremote {\nauth = pubkey\nid = %any\ncacerts = " + peer.trust + "\n}");
+  Write(side);
+  std::filesystem::copy_file(peer.key, folder_ / side.name + "/private/peer.key");
 }
 
 IkePair::IkePair(const Snippet& snippet, const KeyAccess& access, const Peer& peer)
@@ -132,7 +142,7 @@ void IkePair::Join() const {
 Outcome IkePair::Control(const Side& side, std::vector<std::string> words) const {
   const std::string own = folder_ / side.name;
   words.insert(words.begin(), {"timeout", "20", "swanctl"});
-  words.insert(words.end(), {"--uri", "unix://" + own + "/vici"});
+  words.insert(words.end(), {"--uri", Vici(side)});
   CommandOptions options;
   options.environment = {{"STRONGSWAN_CONF", own + "/strongswan.conf"}, {"SWANCTL_DIR", own}};
   return RunProgram(words, options);

@@ -16,6 +16,7 @@ class IkePair {
   // The other side: PEM files of its certificate, its key, and the root that it trusts.
   struct Peer {
     std::string certificate, key, trust;
+    std::vector<std::string> chain = {};  // of its certificate: PEM files that it sends, too
   };
   // An IKE_SA as the peer sees it.
   struct Sa {
@@ -31,6 +32,8 @@ class IkePair {
   IkePair(const Snippet& snippet, const KeyAccess& access, const Peer& peer);
   // As printed; only addresses, the peer's name and that there are no children are the test's own.
   IkePair(const PrintedSnippet& printed, const KeyAccess& access, const Peer& peer);
+  // Both with plain key files; no token.
+  IkePair(const Peer& first, const Peer& second);
   ~IkePair();  // shows the logs when the test has failed
 
   // Starts both daemons and loads their configuration.
@@ -41,6 +44,11 @@ class IkePair {
   std::optional<Sa> Connect() const;
   std::string Log() const;
   pid_t pid() const { return token_.daemon->pid(); }  // of the first side
+  // Where VICI of a side is, as swanctl's --uri.
+  std::string FirstVici() const { return Vici(token_); }
+  std::string SecondVici() const { return Vici(peer_); }
+  // SIGSTOP, SIGCONT, … to the second side, the peer.
+  void SignalSecond(int number) const { peer_.daemon->Signal(number); }
 
  private:
   struct Side {
@@ -51,6 +59,8 @@ class IkePair {
   };
 
   IkePair(const KeyAccess& access, const Peer& peer);
+  std::string Vici(const Side& side) const { return "unix://" + folder_ / side.name + "/vici"; }
+  void WriteFiles(Side& side, const Peer& peer) const;
   void Write(const Side& side) const;
   void Join() const;  // the wire
   Outcome Control(const Side& side, std::vector<std::string> words) const;
