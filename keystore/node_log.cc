@@ -136,6 +136,8 @@ class SqliteNodeLog final : public NodeLog {
   Result<EventSpan> EventsKept() override;
   Status Remember(const std::string& name, const std::string& value) override;
   Result<std::optional<std::string>> Recall(const std::string& name) override;
+  Result<std::vector<std::string>> RecallAll(const std::string& prefix) override;
+  Status Forget(const std::string& name) override;
 
  private:
   std::string NextId(WallTime now);
@@ -368,6 +370,25 @@ Result<std::optional<std::string>> SqliteNodeLog::Recall(const std::string& name
     sqlite::Query query(*reader_, "SELECT value FROM memory WHERE name = ?1", name);
     if (!query.Step()) return std::optional<std::string>();
     return std::optional<std::string>(query.Text(0));
+  });
+}
+
+Result<std::vector<std::string>> SqliteNodeLog::RecallAll(const std::string& prefix) {
+  return reader_->Use(kPatience, [&]() -> Result<std::vector<std::string>> {
+    sqlite::Query query(*reader_,
+                        "SELECT value FROM memory WHERE substr(name, 1, length(?1)) = ?1 "
+                        "ORDER BY name",
+                        prefix);
+    std::vector<std::string> values;
+    while (query.Step()) values.push_back(query.Text(0));
+    return values;
+  });
+}
+
+Status SqliteNodeLog::Forget(const std::string& name) {
+  return writer_->Use(kPatience, [&]() -> Status {
+    sqlite::Query(*writer_, "DELETE FROM memory WHERE name = ?1", name).Run();
+    return Ok();
   });
 }
 

@@ -110,6 +110,9 @@ class NodeLog {
   // What a service of this node remembers across restarts: a small text under a name of its own.
   virtual Status Remember(const std::string& name, const std::string& value) = 0;
   virtual Result<std::optional<std::string>> Recall(const std::string& name) = 0;
+  // Values of all names that begin with `prefix`, by name. Forget: nothing when it is not there.
+  virtual Result<std::vector<std::string>> RecallAll(const std::string& prefix) = 0;
+  virtual Status Forget(const std::string& name) = 0;
 };
 
 }  // namespace signet::keystore

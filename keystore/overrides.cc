@@ -10,9 +10,9 @@ namespace {
 
 // What a CA or a deletion does to the use of a certificate is the operator's to judge; what makes a
 // certificate unsound is not. By the beginning of the id.
-constexpr std::string_view kOverridable[] = {"KEY_USAGE_LOST_", "KEY_USAGE_ADDED_", "EKU_LOST_",
-                                             "EKU_ADDED_",      "SAN_MISSING",      "CN_NOT_IN_SAN",
-                                             "TRUST_IN_USE",    "ROLLBACK_EXPIRED"};
+constexpr std::string_view kOverridable[] = {
+    "KEY_USAGE_LOST_", "KEY_USAGE_ADDED_", "EKU_LOST_",        "EKU_ADDED_",    "SAN_MISSING",
+    "CN_NOT_IN_SAN",   "TRUST_IN_USE",     "ROLLBACK_EXPIRED", "STATUS_UNKNOWN"};
 
 bool Overridable(const std::string& id) {
   return std::any_of(std::begin(kOverridable), std::end(kOverridable),

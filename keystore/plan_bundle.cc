@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "keystore/plan_distrust.h"
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
 
@@ -69,15 +70,30 @@ Findings NotTaken(const Numbered& upload) {
   return out;
 }
 
+const Finding* ErrorAbout(const x509::Certificate& certificate, const Findings& findings) {
+  for (const Finding& finding : findings) {
+    if (finding.severity == Severity::kError && finding.certificate == certificate.fingerprint())
+      return &finding;
+  }
+  return nullptr;
+}
+
 // What was deleted, or is there as another kind, vouches for nothing either: it is not even looked
 // at.
-void LeaveOut(const PlanInput& in, const std::string& store, bool undelete, Numbered& upload) {
+void LeaveOut(const PlanInput& in, const std::string& store, bool undelete, const Findings& status,
+              Numbered& upload) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < upload.certificates.size(); ++i) {
     const x509::Certificate certificate = upload.certificates[i];
     const auto* tombstone = in.snapshot->Tombstone(store, certificate.fingerprint());
     const auto* entry = in.snapshot->TrustEntry(store, certificate.fingerprint());
-    if (tombstone != nullptr && !undelete) {
+    const DistrustRecord* distrusted = in.snapshot->Distrusted(certificate.fingerprint());
+    if (distrusted != nullptr) {
+      upload.not_taken[upload.numbers[i]] =
+          certificate.fields().subject + " is " + WhyDistrusted(*distrusted) + " (DISTRUSTED)";
+    } else if (const Finding* refused = ErrorAbout(certificate, status)) {
+      upload.not_taken[upload.numbers[i]] = refused->text + " (" + refused->id + ")";
+    } else if (tombstone != nullptr && !undelete) {
       const Finding deleted = DeletedBefore(store, tombstone->value, certificate);
       upload.not_taken[upload.numbers[i]] = deleted.text + " (" + deleted.id + ")";
     } else if (entry != nullptr && certificate.fields().ca &&
@@ -118,7 +134,7 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   for (const TrustUploadPart& part : request.parts) {
     SIGNET_TRY(ReadPart(part, upload));
   }
-  LeaveOut(in, plan.store, request.undelete, upload);
+  LeaveOut(in, plan.store, request.undelete, request.status, upload);
   x509::CheckedBundle checked = x509::CheckBundle(upload.certificates, request.as,
                                                   Snapshot::View(in.snapshot, plan.store), in.now);
   for (const auto& rejected : checked.rejected) {
@@ -154,6 +170,8 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
                              ""});
   }
   std::move(warnings.begin(), warnings.end(), std::back_inserter(plan.findings));
+  std::copy_if(request.status.begin(), request.status.end(), std::back_inserter(plan.findings),
+               [](const Finding& finding) { return finding.severity != Severity::kError; });
   Bound(plan.findings);
   if (plan.additions.empty() && there == 0) {
     Error error = MakeError(Kind::kRefused, "NOTHING_TAKEN",

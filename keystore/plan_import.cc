@@ -96,6 +96,7 @@ Result<TrustPlan> PlanImport(const PlanInput& in, const ImportRequest& request) 
   SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
   plan.store = row->name;
   for (const auto& chain : request.chains) PlanChain(in, chain, request.host, plan);
+  Merge(plan.findings, request.status);
   if (HasErrors(plan.findings))
     return Refusal("the import into " + plan.store, std::move(plan.findings));
   plan.nodes = in.names.nodes;

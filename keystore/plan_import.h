@@ -9,6 +9,7 @@ struct ImportRequest {
   std::string store;
   std::string host;                                    // as asked for: a name or an address
   std::vector<std::vector<x509::Certificate>> chains;  // as sent, each server's own first
+  Findings status = {};  // what is said of the revocation of these certificates
 };
 
 // The server's own certificate as pinned, the CAs that its chain links

@@ -1,5 +1,6 @@
 #include "keystore/plan_rollback.h"
 
+#include "keystore/plan_distrust.h"
 #include "keystore/refusal.h"
 #include "keystore/settings.h"
 #include "keystore/x509/chain.h"
@@ -17,6 +18,7 @@ void CheckFormer(const PlanInput& in, const Purpose& purpose, const IdentityVers
          "the former certificate expired on " + FormatTime(leaf.fields().not_after),
          leaf.fingerprint()});
   }
+  TellDistrusted(*in.snapshot, {leaf}, plan.findings);
   if (former.chain.empty()) return;
   for (const std::string& issuer : former.chain) ReadTrust(in, purpose.trust_store, issuer, plan);
   x509::ChainPolicy policy;
@@ -25,6 +27,8 @@ void CheckFormer(const PlanInput& in, const Purpose& purpose, const IdentityVers
       purpose.profile.ca ? x509::LintRole::kIntermediate : x509::LintRole::kEndEntity;
   const auto trust = Snapshot::View(in.snapshot, purpose.trust_store);
   x509::ChainVerdict verdict = x509::VerifyPath(leaf, {}, trust, policy);
+  if (verdict.path.empty())
+    TellDistrustedIssuers(*in.snapshot, purpose.trust_store, {leaf}, plan.findings);
   for (Finding& finding : verdict.findings) {
     const bool said = finding.id == "EXPIRED" && finding.certificate == leaf.fingerprint();
     // What it was taken in with, forced or not, was judged then.

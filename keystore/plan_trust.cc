@@ -4,6 +4,7 @@
 #include <set>
 
 #include "keystore/plan_bundle.h"
+#include "keystore/plan_distrust.h"
 #include "keystore/refusal.h"
 #include "keystore/x509/lint.h"
 #include "keystore/x509/pem.h"
@@ -50,6 +51,7 @@ void PlanAddition(const PlanInput& in, const std::string& store, TrustAddition a
                   bool undelete, std::vector<TrustAddition>& additions, Plan& plan) {
   const auto& fields = addition.certificate.fields();
   ReadTrust(in, store, fields.fingerprint, plan);
+  TellDistrusted(*in.snapshot, {addition.certificate}, plan.findings);
   const TrustEntryRecord* there = in.snapshot->TrustEntry(store, fields.fingerprint);
   if (there != nullptr && !IsRaised(there->kind, addition.kind)) {
     Merge(plan.findings, {{Severity::kInfo, "ALREADY_THERE",
@@ -179,6 +181,7 @@ Result<TrustPlan> PlanTrustUpload(const PlanInput& in, const TrustUploadRequest&
     PlanAddition(in, plan.store, {certificate, kind, parts.descriptions[certificate.fingerprint()]},
                  request.undelete, plan.additions, plan);
   }
+  Merge(plan.findings, request.status);
   if (HasErrors(plan.findings))
     return Refusal("the upload to " + plan.store, std::move(plan.findings));
   if (plan.additions.empty()) return plan;

@@ -25,6 +25,7 @@ struct TrustUploadRequest {
   std::optional<x509::EntryKind> as;  // pinned, ocsp-responder
   bool undelete = false;              // what was deleted may come back
   bool bundle = false;                // bundle mode: PlanBundle
+  Findings status = {};               // what is said of the revocation of these certificates
 };
 
 struct TrustPlan : Plan {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <set>
 
+#include "keystore/plan_distrust.h"
 #include "keystore/refusal.h"
 #include "keystore/x509/issued.h"
 #include "keystore/x509/lint.h"
@@ -185,6 +186,7 @@ Status PlanPart(const PlanInput& in, const UploadPart& part, bool with_chain, Up
     plan.items.push_back(std::move(item));
     return Ok();
   }
+  TellDistrusted(*in.snapshot, {leaf}, plan.findings);
   const auto csr = pending.find(leaf.fields().key.ski);
   if (csr == pending.end()) {
     Error error = NoCsrFor(in, purpose, leaf);
@@ -205,6 +207,8 @@ Status PlanPart(const PlanInput& in, const UploadPart& part, bool with_chain, Up
   policy.time = in.now;
   policy.leaf_role = LeafRole(purpose);
   x509::ChainVerdict verdict = x509::VerifyPath(leaf, {}, trust, policy);
+  if (verdict.path.empty())
+    TellDistrustedIssuers(*in.snapshot, purpose.trust_store, certificates, plan.findings);
   Merge(plan.findings, std::move(verdict.findings));
   if (verdict.path.size() > 1) {
     item.chain.assign(verdict.path.begin() + 1, verdict.path.end());
@@ -238,6 +242,7 @@ Result<UploadPlan> PlanUpload(const PlanInput& in, const UploadRequest& request)
     return MakeError(Kind::kRefused, "UPLOAD_EMPTY", "the upload holds no certificate",
                      "Send at least one purpose with its certificate.");
   }
+  Merge(plan.findings, request.status);
   SIGNET_TRY(Override(request.overrides, plan));
   if (HasErrors(plan.findings)) return UploadRefused(request, std::move(plan));
   return plan;

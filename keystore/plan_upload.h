@@ -16,6 +16,7 @@ struct UploadRequest {
   std::vector<UploadPart> parts;  // one for each purpose
   bool with_chain = false;        // the CA certificates of the parts are stored first
   Overrides overrides;
+  Findings status = {};  // what is said of the revocation of these certificates
 };
 
 // What becomes of one part.

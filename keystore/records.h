@@ -112,6 +112,23 @@ struct TombstoneRecord : LenientRecord {
 };
 BOOST_DESCRIBE_STRUCT(TombstoneRecord, (LenientRecord), (entry, by, reason, deleted, operation))
 
+// A certificate that is out of trust in every store that has it, though its entries stay (SPEC R3).
+struct DistrustRecord : LenientRecord {
+  std::string certificate;  // fingerprint
+  std::string cause;        // kRevoked | kOnHold | kExpired | kUnproved
+  std::string reason;       // of a revocation, RFC 5280 §5.3.1: "keyCompromise"; may be empty
+  std::string source;       // who says so: "OCSP http://…", "CRL http://…", "the clock"
+  WallTime since{};         // of the revocation, or the end of the certificate
+  WallTime found{};
+  std::string operation;
+};
+BOOST_DESCRIBE_STRUCT(DistrustRecord, (LenientRecord),
+                      (certificate, cause, reason, source, since, found, operation))
+inline constexpr char kRevoked[] = "revoked";
+inline constexpr char kOnHold[] = "on-hold";  // RFC 5280 §5.3.1 certificateHold
+inline constexpr char kExpired[] = "expired";
+inline constexpr char kUnproved[] = "unproved";  // its status is unknown, and must be known
+
 // A setting of the cluster, in its canonical text (settings.h).
 struct SettingRecord : LenientRecord {
   std::string value;
@@ -187,6 +204,10 @@ class Layout {
     return Tombstones() + store + "/" + fingerprint;
   }
   std::string Tombstones() const { return cluster_ + "/shared/tombstones/"; }
+  std::string Distrusted(const std::string& fingerprint) const {
+    return AllDistrusted() + fingerprint;
+  }
+  std::string AllDistrusted() const { return cluster_ + "/shared/distrusted/"; }
   std::string Pending(const std::string& operation) const { return AllPending() + operation; }
   std::string AllPending() const { return cluster_ + "/shared/pending/"; }
   std::string Setting(const std::string& name) const { return Settings() + name; }

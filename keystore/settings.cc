@@ -7,6 +7,7 @@
 #include "keystore/x509/names.h"
 #include "platform/encoding.h"
 #include "platform/mail_address.h"
+#include "platform/outgoing_http.h"
 
 namespace signet::keystore {
 
@@ -93,6 +94,22 @@ const std::vector<SettingRow>& AllSettings() {
        "who is told of certificates that expire, several split by ;"},
       {kMonitorLsc, Type::kSwitch, "false", "",
        "certificates of endpoints ('signet lsc list') are watched too"},
+      {kRevocationCheck, Type::kSwitch, "false", "",
+       "the status of certificates is asked of OCSP responders and revocation lists"},
+      {kRevocationResponder, Type::kUrl, "", "",
+       "the OCSP responder that is asked; empty: the one that each certificate names"},
+      {kRevocationEvery, Type::kInterval, "24h", "",
+       "how often each certificate's status is asked: a number of hours or days"},
+      {kUnknownUpload, Type::kChoice, "soft", "soft hard",
+       "an upload whose status nobody tells: a warning, or refused"},
+      {kUnknownTrust, Type::kChoice, "soft", "soft hard",
+       "a trust entry whose status nobody tells: a warning, or out of trust"},
+      {kUnknownConnection, Type::kChoice, "soft", "soft hard",
+       "a connection whose peer's status nobody tells: a warning, or closed"},
+      {kValidityCheck, Type::kSwitch, "true", "",
+       "certificates of long-lived connections are checked again and again"},
+      {kValidityFrequency, Type::kInterval, "24h", "",
+       "how often; while revocation-check is on, revocation-every counts"},
   };
   return rows;
 }
@@ -131,6 +148,14 @@ Result<std::string> CanonicalSetting(const SettingRow& row, std::string_view val
       return CanonicalDomains(row, value);
     case Type::kInterval:
       return CanonicalInterval(row, value);
+    case Type::kUrl: {
+      if (value.empty()) return std::string();
+      if (auto fits = CheckOutgoingUrl(value); !fits) {
+        return Invalid(row,
+                       "the URL of a responder, http://ocsp.example.com: " + fits.error().detail);
+      }
+      return std::string(value);
+    }
     case Type::kAddresses: {
       SIGNET_TRY(const std::vector<std::string> addresses, ParseMailAddresses(value));
       std::string all;

@@ -24,9 +24,21 @@ inline constexpr char kMonitorFrequency[] = "monitor-frequency";
 inline constexpr char kMonitorEmail[] = "monitor-email";
 inline constexpr char kMonitorAddresses[] = "monitor-addresses";
 inline constexpr char kMonitorLsc[] = "monitor-lsc";
+// Of the revocation check (SPEC R1).
+inline constexpr char kRevocationCheck[] = "revocation-check";
+inline constexpr char kRevocationResponder[] = "revocation-responder";
+inline constexpr char kRevocationEvery[] = "revocation-every";
+// What becomes of a certificate whose status nobody tells.
+inline constexpr char kUnknownUpload[] = "revocation-unknown-upload";
+inline constexpr char kUnknownTrust[] = "revocation-unknown-trust";
+inline constexpr char kUnknownConnection[] = "revocation-unknown-connection";
+inline constexpr char kHard[] = "hard";  // it is refused; else "soft": a warning
+// Of long-lived connections (SPEC R4).
+inline constexpr char kValidityCheck[] = "certificate-validity-check";
+inline constexpr char kValidityFrequency[] = "validity-check-frequency";
 
 struct SettingRow {
-  enum class Type : std::uint8_t { kSwitch, kChoice, kDays, kDomains, kInterval, kAddresses };
+  enum class Type : std::uint8_t { kSwitch, kChoice, kDays, kDomains, kInterval, kAddresses, kUrl };
   std::string_view name;
   Type type;
   std::string_view default_value;
@@ -37,8 +49,8 @@ const std::vector<SettingRow>& AllSettings();
 // kNotFound SETTING_UNKNOWN; the remedy lists the names.
 Result<const SettingRow*> FindSetting(std::string_view name);
 // The canonical text of a value as typed: "on" and "true" are "true", domains are A-labels joined
-// by a space, "7 days" is "7d" and "1 hour" "1h", addresses are joined by ";". kUsage
-// SETTING_INVALID.
+// by a space, "7 days" is "7d" and "1 hour" "1h", addresses are joined by ";", a URL may be empty.
+// kUsage SETTING_INVALID.
 Result<std::string> CanonicalSetting(const SettingRow& row, std::string_view value);
 
 // The value in force, in canonical text.

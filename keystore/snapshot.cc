@@ -62,6 +62,8 @@ class Builder {
       PutRow(next_.pending, *operation, key, text, modified);
     } else if (auto tombstone = Below(key, layout_.Tombstones())) {
       PutRow(next_.tombstones, *tombstone, key, text, modified);
+    } else if (auto distrusted = Below(key, layout_.AllDistrusted())) {
+      PutRow(next_.distrusted, *distrusted, key, text, modified);
     } else if (auto setting = Below(key, layout_.Settings())) {
       PutRow(next_.settings, *setting, key, text, modified);
     } else if (auto owed = Below(key, layout_.AllOwed())) {
@@ -137,8 +139,10 @@ std::vector<x509::Certificate> EntriesNamed(const Snapshot& snapshot, const std:
   std::size_t rows = 0;
   snapshot.certificates->EachNamed(
       NameIdOf(subject_der), key_id, [&](const StoredCertificate& row) {
-        const TrustEntryRecord* entry = snapshot.TrustEntry(store, std::string(row.fingerprint()));
-        if (entry != nullptr && entry->kind == kind) {
+        const std::string fingerprint(row.fingerprint());
+        const TrustEntryRecord* entry = snapshot.TrustEntry(store, fingerprint);
+        const bool fits = entry != nullptr && entry->kind == kind;
+        if (fits && snapshot.Distrusted(fingerprint) == nullptr) {
           const x509::Certificate* certificate = row.Parsed();
           if (certificate != nullptr && certificate->fields().subject_der == subject_der)
             found.push_back(*certificate);
@@ -199,6 +203,11 @@ const Versioned<TombstoneRecord>* Snapshot::Tombstone(const std::string& store,
   const auto row = tombstones.find(store + "/" + fingerprint);
   const bool in_force = row != tombstones.end() && TrustEntry(store, fingerprint) == nullptr;
   return in_force ? &row->second : nullptr;
+}
+
+const DistrustRecord* Snapshot::Distrusted(const std::string& fingerprint) const {
+  const auto row = distrusted.find(fingerprint);
+  return row == distrusted.end() ? nullptr : &row->second.value;
 }
 
 std::size_t Snapshot::TrustEntryCount() const {

@@ -40,9 +40,10 @@ struct Snapshot {
   std::map<std::string, Versioned<PendingRecord>> pending;         // by operation
   // By "store/fingerprint"; out of force where the entry is there again.
   std::map<std::string, Versioned<TombstoneRecord>> tombstones;
-  std::map<std::string, Versioned<SettingRecord>> settings;  // by name
-  std::map<std::string, Versioned<OwedRecord>> owed;         // by OwedName
-  std::map<std::string, Versioned<ReceiptRecord>> receipts;  // by operation, so by age
+  std::map<std::string, Versioned<DistrustRecord>> distrusted;  // by fingerprint
+  std::map<std::string, Versioned<SettingRecord>> settings;     // by name
+  std::map<std::string, Versioned<OwedRecord>> owed;            // by OwedName
+  std::map<std::string, Versioned<ReceiptRecord>> receipts;     // by operation, so by age
   std::optional<ApplyRecord> applying;
 
   const IdentityVersion* Current(const std::string& purpose) const;
@@ -60,8 +61,10 @@ struct Snapshot {
   const Versioned<TombstoneRecord>* Tombstone(const std::string& store,
                                               const std::string& fingerprint) const;
   std::size_t TrustEntryCount() const;
-  // Anchors and intermediates of a store, for chain checks. The view refers to `self`, which it
-  // keeps alive.
+  // Why a certificate is out of trust, or null.
+  const DistrustRecord* Distrusted(const std::string& fingerprint) const;
+  // Anchors and intermediates of a store that are not out of trust, for chain checks. The view
+  // refers to `self`, which it keeps alive.
   static x509::TrustView View(std::shared_ptr<const Snapshot> self, const std::string& store);
 
   // Who owns each key id: "tomcat current", "tomcat previous", "tomcat csr <id>".

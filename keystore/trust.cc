@@ -175,6 +175,30 @@ Result<ChangeResult> Trust::Undelete(Operation& operation, const std::string& st
                 std::move(transaction), std::move(result));
 }
 
+Result<ChangeResult> Trust::Distrust(Operation& operation, const DistrustRequest& request,
+                                     const std::optional<std::string>& wanted) {
+  const PlanInput in = Input();
+  SIGNET_TRY(const DistrustPlan plan, PlanDistrust(in, request));
+  SIGNET_TRY(CheckPlan(plan, wanted));
+  if (plan.steps.empty()) {
+    ChangeResult result;
+    result.operation = operation.id;
+    result.findings = plan.findings;
+    operation.detail = "it is so already";
+    return result;
+  }
+  Transaction transaction;
+  for (DistrustRecord record : plan.distrusted) {
+    record.operation = operation.id;
+    transaction.Put(state_.layout().Distrusted(record.certificate),
+                    json::serialize(ToJson(record)));
+  }
+  for (const std::string& fingerprint : plan.reinstated)
+    transaction.Delete(state_.layout().Distrusted(fingerprint));
+  plan.ExpectReads(transaction);
+  return Finish(operation, "revocation.apply", plan, DetailOf(plan), std::move(transaction), {});
+}
+
 Result<ChangeResult> Trust::Set(Operation& operation, const SettingValues& values,
                                 const std::optional<std::string>& wanted) {
   const PlanInput in = Input();

@@ -4,6 +4,7 @@
 #include "keystore/committer.h"
 #include "keystore/operation.h"
 #include "keystore/plan_deletion.h"
+#include "keystore/plan_distrust.h"
 #include "keystore/plan_import.h"
 #include "keystore/settings.h"
 
@@ -27,6 +28,9 @@ class Trust {
                                 const std::string& id, const std::optional<std::string>& wanted);
   Result<ChangeResult> Import(Operation& operation, const ImportRequest& request,
                               const std::optional<std::string>& wanted);
+  // Takes certificates out of trust, or back into it; nothing when all is so already.
+  Result<ChangeResult> Distrust(Operation& operation, const DistrustRequest& request,
+                                const std::optional<std::string>& wanted);
   // Several settings at once.
   Result<ChangeResult> Set(Operation& operation, const SettingValues& values,
                            const std::optional<std::string>& wanted);

@@ -30,6 +30,13 @@ std::optional<EntryKind> KindOf(const keystore::TrustEntryRecord& entry) {
   return kind ? std::optional(kind.value()) : std::nullopt;
 }
 
+// Null when it cannot be read, or is out of trust (SPEC R3).
+const keystore::StoredCertificate* Usable(const keystore::Snapshot& snapshot,
+                                          const keystore::TrustEntryRecord& entry) {
+  if (snapshot.Distrusted(entry.certificate) != nullptr) return nullptr;
+  return snapshot.certificates->Find(entry.certificate);
+}
+
 // The anchors of a store and the intermediates that lead to one of them by name: Java would take
 // an intermediate whose anchor was deleted for an anchor itself.
 std::set<std::string> Anchored(const keystore::Snapshot& snapshot, const std::string& store) {
@@ -37,7 +44,7 @@ std::set<std::string> Anchored(const keystore::Snapshot& snapshot, const std::st
   std::vector<keystore::NameId> names;  // of issuers that are anchored, to be looked at
   std::multimap<keystore::NameId, const keystore::StoredCertificate*> issued;
   snapshot.EachTrustEntry(store, "", [&](const keystore::TrustEntryRecord& entry) {
-    const auto* row = snapshot.certificates->Find(entry.certificate);
+    const auto* row = Usable(snapshot, entry);
     const auto kind = KindOf(entry);
     if (row == nullptr || !kind) return true;
     if (*kind == EntryKind::kIntermediate) issued.emplace(row->issuer_id(), row);
@@ -151,7 +158,7 @@ Result<PublishedStore> Publication::WriteTrust(const keystore::Snapshot& snapsho
   x509::HashedNames names;
   Status status = sink.Write(store + "/", "");
   snapshot.EachTrustEntry(store, "", [&](const keystore::TrustEntryRecord& entry) {
-    const auto* row = snapshot.certificates->Find(entry.certificate);
+    const auto* row = Usable(snapshot, entry);
     const auto kind = KindOf(entry);
     if (row == nullptr || !kind || !GoesToBundle(*kind)) return true;
     const auto certificate = row->Parse();

@@ -11,6 +11,7 @@ std::string DigestOf(const keystore::Snapshot& snapshot, const std::string& stor
   std::string text;
   snapshot.EachTrustEntry(store, shard, [&](const keystore::TrustEntryRecord& entry) {
     if (!entry.certificate.starts_with(shard)) return false;
+    if (snapshot.Distrusted(entry.certificate) != nullptr) return true;
     text += entry.certificate + " " + entry.kind + " " + Sha256Hex(entry.description) + "\n";
     return true;
   });
@@ -25,12 +26,15 @@ std::string TrustDigests::Of(const keystore::Snapshot& snapshot, const std::stri
     stores_.erase(store);
     return Sha256Hex("");
   }
-  std::vector<std::string> pending;
+  std::vector<std::string> hiding;
   for (const auto& [operation, record] : snapshot.pending) {
-    if (record.value.store == store) pending.push_back(operation);
+    if (record.value.store == store) hiding.push_back(operation);
+  }
+  for (const auto& [fingerprint, record] : snapshot.distrusted) {
+    if (snapshot.TrustEntry(store, fingerprint) != nullptr) hiding.push_back(fingerprint);
   }
   Store& known = stores_[store];
-  const bool same_view = known.pending == pending;
+  const bool same_view = known.hiding == hiding;
   if (same_view && known.records == found->second) return known.digest;
   std::map<std::string, Shard> shards;
   std::string all;
@@ -41,7 +45,7 @@ std::string TrustDigests::Of(const keystore::Snapshot& snapshot, const std::stri
     if (shard.records != records) shard = {records, DigestOf(snapshot, store, name)};
     all += shard.digest;
   }
-  known = {found->second, std::move(pending), std::move(shards), Sha256Hex(all)};
+  known = {found->second, std::move(hiding), std::move(shards), Sha256Hex(all)};
   return known.digest;
 }
 

@@ -14,7 +14,7 @@ namespace signet::services {
 // change replaced are read again. Not thread-safe.
 class TrustDigests {
  public:
-  // Over fingerprint, kind and description of each entry that is seen, hex.
+  // Over fingerprint, kind and description of each entry that is seen and in trust, hex.
   std::string Of(const keystore::Snapshot& snapshot, const std::string& store);
 
  private:
@@ -24,7 +24,7 @@ class TrustDigests {
   };
   struct Store {
     std::shared_ptr<const keystore::TrustStore> records;
-    std::vector<std::string> pending;  // changes whose entries are not to be seen yet
+    std::vector<std::string> hiding;  // changes that are not to be seen yet; what is out of trust
     std::map<std::string, Shard> shards;
     std::string digest;
   };

@@ -104,6 +104,10 @@ Result<WallTime> ReadTime(const ASN1_TIME* time, std::string_view word) {
   return WallTime(std::chrono::seconds(timegm(&parts)));
 }
 
+std::string Certificate::IssuerCommonName() const {
+  return EscapeLine(FirstCommonName(X509_get_issuer_name(handle())));
+}
+
 Result<Certificate> Certificate::FromDer(std::string_view der, int max_sans) {
   if (der.size() > kMaxDer) {
     return MakeError(Kind::kRefused, "CERTIFICATE_TOO_LARGE",

@@ -65,6 +65,8 @@ class Certificate {
   const std::string& der() const { return data_->der; }
   const Fields& fields() const { return data_->fields; }
   const std::string& fingerprint() const { return data_->fields.fingerprint; }
+  // The issuer's first CN, escaped; may be empty. Read when it is asked for.
+  std::string IssuerCommonName() const;
   X509* handle() const { return data_->x509.get(); }  // never modify it
   // Of an RSA key (key_strength.h): worked out when first asked for, then kept. Thread-safe.
   const std::vector<std::string>& RsaKeyWeaknesses() const;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "keystore/plan_distrust.h"
 #include "keystore/x509/certificate.h"
 
 namespace signet::services {
@@ -33,6 +34,16 @@ bool Bears(const Certificate& leaf, const Endpoint& endpoint) {
          X509_check_ip_asc(leaf.handle(), endpoint.name.c_str(), 0) == 1;
 }
 
+// The first of a certificate and its issuers that is out of trust, or null.
+const keystore::DistrustRecord* OutOfTrust(const keystore::Snapshot& snapshot,
+                                           const IdentityVersion& version) {
+  if (const auto* record = snapshot.Distrusted(version.certificate)) return record;
+  for (const std::string& issuer : version.chain) {
+    if (const auto* record = snapshot.Distrusted(issuer)) return record;
+  }
+  return nullptr;
+}
+
 // How a certificate that is the right one is served.
 WireVerdict JudgeVersion(const keystore::Snapshot& snapshot, const IdentityVersion& version,
                          const Endpoint& endpoint, const Certificate& leaf,
@@ -57,6 +68,13 @@ WireVerdict JudgeVersion(const keystore::Snapshot& snapshot, const IdentityVersi
     look.detail = "the current certificate is served, but it is valid from " +
                   FormatTime(leaf.fields().not_before) + " to " +
                   FormatTime(leaf.fields().not_after) + " only";
+    look.remedy = "Renew the certificate of " + look.purpose + ".";
+    return WireVerdict::kInvalid;
+  }
+  if (const auto* record = OutOfTrust(snapshot, version)) {
+    look.detail = std::string("the current certificate is served, but ") +
+                  (record->certificate == version.certificate ? "it is " : "an issuer of it is ") +
+                  keystore::WhyDistrusted(*record);
     look.remedy = "Renew the certificate of " + look.purpose + ".";
     return WireVerdict::kInvalid;
   }
@@ -105,6 +123,8 @@ WireLook Judge(const keystore::Snapshot& snapshot, const keystore::Purpose& purp
   look.fingerprint = leaf.value().fingerprint();
   look.serial = leaf.value().fields().serial;
   look.subject = leaf.value().fields().subject;
+  look.common_name = leaf.value().fields().common_name;
+  look.issuer_common_name = leaf.value().IssuerCommonName();
   look.not_before = leaf.value().fields().not_before;
   look.not_after = leaf.value().fields().not_after;
   const auto row = snapshot.identities.find(purpose.name);

@@ -18,7 +18,7 @@ enum class WireVerdict : std::uint8_t {
   kFormer,       // the one before it
   kOther,        // a certificate that is none of the purpose's
   kIncomplete,   // the current one, with a chain that lacks issuers or has wrong ones
-  kInvalid,      // the current one, which is out of its time or does not bear the endpoint's name
+  kInvalid,      // the current one, which is out of its time, out of trust, or bears another name
   kUnreachable,  // nothing was seen
 };
 inline constexpr WireVerdict kWireVerdicts[] = {WireVerdict::kCurrent, WireVerdict::kFormer,
@@ -36,6 +36,7 @@ struct WireLook {
   std::string remedy;                             // what to do then
   std::string fingerprint;                        // of the leaf that was served, or empty
   std::string serial, subject;                    // the same
+  std::string common_name, issuer_common_name;    // the same; may be empty
   std::optional<WallTime> not_before, not_after;  // the same
   std::string protocol;                           // "TLSv1.3"
   std::string address;                            // numeric, of the server

@@ -99,6 +99,20 @@ struct PublishWorld {
               json::serialize(ToJson(shard)));
     return entry.certificate;
   }
+  // As if it had been found revoked.
+  void Distrust(const std::string& fingerprint) {
+    keystore::DistrustRecord record;
+    record.certificate = fingerprint;
+    record.cause = keystore::kRevoked;
+    record.reason = "keyCompromise";
+    record.source = "OCSP http://ocsp.example.com";
+    store.Put(store.layout.Distrusted(fingerprint), json::serialize(ToJson(record)));
+  }
+  void TrustAgain(const std::string& fingerprint) {
+    keystore::Transaction transaction;
+    transaction.Delete(store.layout.Distrusted(fingerprint));
+    EXPECT_TRUE(store.sqlite->Commit(transaction, std::chrono::seconds(10)));
+  }
   void DropTrust(const std::string& trust_store, const std::string& fingerprint) {
     keystore::TrustShardRecord shard;
     shard.entries = state->Now()->FindTrustShard(trust_store, fingerprint)->entries;

@@ -205,6 +205,31 @@ TEST_F(PublisherTest, ADeletedOrNewTrustEntryGivesANewGeneration) {
   EXPECT_THAT(CertificatesIn(Read("tomcat-trust.pem")), SizeIs(3));
 }
 
+// SPEC R3.
+TEST_F(PublisherTest, WhatIsOutOfTrustIsNotPublishedUntilItIsBack) {
+  InstallSigned("tomcat", "11");
+  TrustChain();
+  const std::string pinned = Trust("tomcat-trust", SelfSigned("peer"), "pinned");
+  const auto publisher = Start({Service()});
+  ASSERT_TRUE(publisher->PublishNow());
+  const std::string before = Read("tomcat-trust.pem");
+  const std::string revoked = testing::Fingerprint(ca.Pem("int2"));
+  Distrust(revoked);
+  Distrust(pinned);
+  ASSERT_TRUE(publisher->PublishNow());
+  const std::string after = Read("tomcat-trust.pem");
+  EXPECT_EQ(keystore::x509::ReadCertificates(before, 16).value().size(), 4u);
+  const auto left = keystore::x509::ReadCertificates(after, 16).value();
+  ASSERT_EQ(left.size(), 2u);
+  for (const auto& certificate : left) EXPECT_NE(certificate.fingerprint(), revoked);
+  // The server's own chain goes on being served: nothing takes its place by itself.
+  EXPECT_EQ(keystore::x509::ReadCertificates(Read("tomcat.pem"), 16).value().size(), 3u);
+  TrustAgain(revoked);
+  TrustAgain(pinned);
+  ASSERT_TRUE(publisher->PublishNow());
+  EXPECT_EQ(Read("tomcat-trust.pem"), before);
+}
+
 TEST_F(PublisherTest, AnUnchangedTrustStoreIsTakenOverAndNotWrittenAgain) {
   Fill();
   const auto publisher = Start({Service()});

@@ -55,6 +55,20 @@ TEST_F(WireLookTest, TheWholeChainWithOrWithoutItsAnchorIsCurrent) {
             WireVerdict::kCurrent);
 }
 
+// SPEC R3: the proof of an identity fails that is revoked, or rests on what is.
+TEST_F(WireLookTest, WhatIsRevokedIsNotCurrent) {
+  for (const std::string& revoked : {leaf, ca.Pem("int1")}) {
+    const std::string fingerprint = testing::Fingerprint(revoked);
+    Distrust(fingerprint);
+    const WireLook look = See({leaf, ca.Pem("int2"), ca.Pem("int1")});
+    EXPECT_EQ(look.verdict, WireVerdict::kInvalid);
+    EXPECT_THAT(look.detail, HasSubstr("revoked since"));
+    EXPECT_THAT(look.remedy, HasSubstr("Renew"));
+    TrustAgain(fingerprint);
+  }
+  EXPECT_EQ(See({leaf, ca.Pem("int2"), ca.Pem("int1")}).verdict, WireVerdict::kCurrent);
+}
+
 TEST_F(WireLookTest, AChainThatLacksOrMixesIssuersIsIncomplete) {
   for (const std::vector<std::string>& chain :
        {std::vector<std::string>{leaf},
