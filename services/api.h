@@ -197,6 +197,7 @@ struct TrustInfo {
   WallTime not_before{}, not_after{};
   std::string key, description, origin;
   WallTime added{};
+  std::optional<std::string> distrusted;                 // why it is out of trust
   std::optional<std::string> deleted_by, delete_reason;  // of a tombstone
   std::optional<WallTime> deleted;
   std::optional<std::vector<std::string>> used_by;  // trust.show only: "tomcat (current)"
@@ -204,8 +205,8 @@ struct TrustInfo {
 };
 BOOST_DESCRIBE_STRUCT(TrustInfo, (),
                       (store, id, kind, subject, issuer, serial, not_before, not_after, key,
-                       description, origin, added, deleted_by, delete_reason, deleted, used_by,
-                       pem))
+                       description, origin, added, distrusted, deleted_by, delete_reason, deleted,
+                       used_by, pem))
 
 struct TrustShowRequest {
   std::string store, id;

@@ -1,5 +1,6 @@
 #include "services/caretaker.h"
 
+#include <algorithm>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -22,22 +23,17 @@ constexpr std::chrono::minutes kClockTolerance(5);
 constexpr Duration kProbeLimit = std::chrono::seconds(5);
 constexpr Duration kWorkLimit = std::chrono::minutes(5);
 
-RequestContext BootContext() {
-  RequestContext context;
-  context.actor = "system";
-  context.role = Role::kSystem;
-  context.origin = "boot";
-  context.limit = kWorkLimit;
-  return context;
-}
-
-// What a change of Signet's own records left is finished or undone. What it asked of services, or
-// of the register of LSCs, was done, or was not, and stays so.
+// Methods that ask something of others, or of what is no record: it was done, or was not, and stays
+// so. What a change of Signet's own records left is finished or undone.
+constexpr std::string_view kElsewhere[] = {
+    "service.", "lsc.", "connection.", "monitor.run", "monitor.testMail", "revocation.check"};
 std::string OutcomeOf(const keystore::JournalEntry& entry,
                       const keystore::Identities::Recovered& recovered) {
   if (recovered.committed) return "recovered";
   const std::string& method = entry.origin.method;
-  const bool elsewhere = method.starts_with("service.") || method.starts_with("lsc.");
+  const bool elsewhere =
+      std::any_of(std::begin(kElsewhere), std::end(kElsewhere),
+                  [&](std::string_view beginning) { return method.starts_with(beginning); });
   return elsewhere ? "interrupted" : "undone";
 }
 
@@ -244,7 +240,7 @@ boost::asio::awaitable<void> Caretaker::MakeMissing() {
       if (!made) co_return std::move(made).error();
       co_return ToJson(made.value());
     };
-    RequestContext context = BootContext();
+    RequestContext context = SystemContext("boot", kWorkLimit);
     Result<json::value> made = co_await parts_.changes.Run(
         std::move(context), "certificate.generate", std::string(), std::move(work));
     if (!made) {
@@ -268,7 +264,7 @@ boost::asio::awaitable<void> Caretaker::Retire() {
     if (!retired) co_return std::move(retired).error();
     co_return ToJson(retired.value());
   };
-  RequestContext context = BootContext();
+  RequestContext context = SystemContext("boot", kWorkLimit);
   Result<json::value> retired = co_await parts_.changes.Run(
       std::move(context), "certificate.retire", std::string(), std::move(work));
   if (!retired) {

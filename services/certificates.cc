@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "keystore/plan_distrust.h"
 #include "keystore/settings.h"
 #include "keystore/x509/export.h"
 #include "keystore/x509/pem.h"
@@ -9,6 +10,7 @@
 #include "services/forcing.h"
 #include "services/key_uri.h"
 #include "services/paging.h"
+#include "services/revocation/revocation.h"
 
 namespace signet::services {
 
@@ -72,13 +74,29 @@ std::string StemOf(const keystore::Catalogue& catalogue, const std::string& purp
 
 }  // namespace
 
+namespace {
+
+void TellDistrusted(const keystore::PlanInput& in, const std::string& fingerprint,
+                    const std::string& what, Findings& warnings) {
+  const keystore::DistrustRecord* record = in.snapshot->Distrusted(fingerprint);
+  if (record == nullptr) return;
+  warnings.push_back(
+      {Severity::kError, "DISTRUSTED",
+       what + " is " + keystore::WhyDistrusted(*record) + ": renew it, 'signet csr generate'",
+       fingerprint});
+}
+
+}  // namespace
+
 // What needs attention although the certificate is in place: the end of the whole chain, names that
 // it lacks, a self-signed one on a link to others (SPEC W4).
 void Certificates::Judge(const keystore::PlanInput& in, const keystore::Purpose& purpose,
                          const keystore::IdentityVersion& current,
                          api::CertificateInfo& info) const {
   WallTime end = *info.not_after;
+  TellDistrusted(in, current.certificate, "it", info.warnings);
   for (const std::string& fingerprint : current.chain) {
+    TellDistrusted(in, fingerprint, "an issuer of its chain", info.warnings);
     const keystore::x509::Certificate* issuer = in.snapshot->Certificate(fingerprint);
     if (issuer == nullptr || in.snapshot->TrustEntry(purpose.trust_store, fingerprint) == nullptr) {
       info.warnings.push_back({Severity::kWarning, "CHAIN_BROKEN",
@@ -234,16 +252,32 @@ boost::asio::awaitable<Result<api::Change>> Certificates::Upload(
     api::UploadRequest request) {
   auto shared = std::make_shared<const api::UploadRequest>(std::move(request));
   SIGNET_CO_TRY(keystore::UploadRequest wanted, ToUpload(context, *shared));
+  SIGNET_CO_TRY(wanted.status, co_await StatusOf(context, shared, wanted));
+  const std::string unknown = UnknownStatus(wanted.status);
   auto job = [this, operation, shared, wanted = std::move(wanted)] {
     return identities_.Upload(*operation, wanted, shared->plan);
   };
-  co_return co_await RunOn(changes_, std::move(job), context.limit);
+  Result<keystore::ChangeResult> done = co_await RunOn(changes_, std::move(job), context.limit);
+  if (done) operation->detail += unknown;
+  co_return done;
+}
+
+boost::asio::awaitable<Result<Findings>> Certificates::StatusOf(
+    RequestContext context, std::shared_ptr<const api::UploadRequest> request,
+    keystore::UploadRequest wanted) {
+  std::vector<UploadedTexts> texts;
+  for (const keystore::UploadPart& part : wanted.parts) {
+    const keystore::Purpose* purpose = catalogue_.FindPurpose(part.purpose);
+    if (purpose != nullptr) texts.push_back({purpose->trust_store, {part.text}});
+  }
+  co_return co_await revocation_.OfUpload(std::move(context), std::move(request), std::move(texts));
 }
 
 boost::asio::awaitable<Result<api::Plan>> Certificates::ProposeUpload(RequestContext context,
                                                                       api::UploadRequest request) {
   auto shared = std::make_shared<const api::UploadRequest>(std::move(request));
   SIGNET_CO_TRY(keystore::UploadRequest wanted, ToUpload(context, *shared));
+  SIGNET_CO_TRY(wanted.status, co_await StatusOf(context, shared, wanted));
   auto job = [this, shared, wanted = std::move(wanted)] {
     return identities_.ProposeUpload(wanted);
   };

@@ -13,17 +13,20 @@
 
 namespace signet::services {
 
+class Revocation;
+
 // Reads answer from the snapshot; changes run on the lane of token changes. Thread-safe.
 class Certificates {
  public:
   // `token_uri`: RFC 7512 URI of the token, to which a key's id is added.
   Certificates(const keystore::Catalogue& catalogue, const keystore::NodeNames& names,
-               keystore::State& state, keystore::Identities& identities, Lane& changes,
-               std::string token_uri)
+               keystore::State& state, keystore::Identities& identities, Revocation& revocation,
+               Lane& changes, std::string token_uri)
       : catalogue_(catalogue),
         names_(names),
         state_(state),
         identities_(identities),
+        revocation_(revocation),
         changes_(changes),
         token_uri_(std::move(token_uri)) {}
 
@@ -68,6 +71,9 @@ class Certificates {
  private:
   api::CertificateInfo Describe(const keystore::PlanInput& in,
                                 const keystore::Purpose& purpose) const;
+  boost::asio::awaitable<Result<Findings>> StatusOf(
+      RequestContext context, std::shared_ptr<const api::UploadRequest> request,
+      keystore::UploadRequest wanted);
   void Judge(const keystore::PlanInput& in, const keystore::Purpose& purpose,
              const keystore::IdentityVersion& current, api::CertificateInfo& info) const;
 
@@ -75,6 +81,7 @@ class Certificates {
   const keystore::NodeNames& names_;
   keystore::State& state_;
   keystore::Identities& identities_;
+  Revocation& revocation_;
   Lane& changes_;
   std::string token_uri_;
 };

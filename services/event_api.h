@@ -22,6 +22,8 @@ inline constexpr std::string_view kEventKinds[] = {
     "drift",         // it serves something else than it should
     "monitor",       // the expiry monitor ran, or was started or stopped
     "token",         // the token's state
+    "revocation",    // certificates were checked, went out of trust or came back
+    "connection",    // a registered connection must be closed
 };
 
 namespace api {

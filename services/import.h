@@ -13,12 +13,18 @@
 
 namespace signet::services {
 
+class Revocation;
+
 // Thread-safe. Connections are made on a lane of their own.
 class Import {
  public:
   // `policy`: where connections may go, asked for each time.
-  Import(keystore::Trust& trust, Lane& connections, std::function<AddressPolicy()> policy)
-      : trust_(trust), connections_(connections), policy_(std::move(policy)) {}
+  Import(keystore::Trust& trust, Revocation& revocation, Lane& connections,
+         std::function<AddressPolicy()> policy)
+      : trust_(trust),
+        revocation_(revocation),
+        connections_(connections),
+        policy_(std::move(policy)) {}
 
   // Connects, downloads, and stores what `plan` or `fingerprint` confirms; each of the three is
   // reported for each algorithm. kRefused FINGERPRINT_UNCONFIRMED (the findings hold the
@@ -33,6 +39,7 @@ class Import {
 
  private:
   keystore::Trust& trust_;
+  Revocation& revocation_;
   Lane& connections_;
   std::function<AddressPolicy()> policy_;
 };

@@ -22,4 +22,13 @@ std::string_view RoleName(Role role) {
   return "none";
 }
 
+RequestContext SystemContext(std::string origin, Duration limit) {
+  RequestContext context;
+  context.actor = "system";
+  context.role = Role::kSystem;
+  context.origin = std::move(origin);
+  context.limit = limit;
+  return context;
+}
+
 }  // namespace signet::services

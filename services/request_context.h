@@ -36,5 +36,7 @@ struct RequestContext {
 };
 
 std::string_view RoleName(Role role);
+// Of what the appliance does by itself; `origin` says why: "boot".
+RequestContext SystemContext(std::string origin, Duration limit);
 
 }  // namespace signet::services

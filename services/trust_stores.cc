@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cctype>
 
+#include "keystore/plan_distrust.h"
 #include "keystore/x509/export.h"
 #include "platform/encoding.h"
 #include "services/forcing.h"
 #include "services/paging.h"
+#include "services/revocation/revocation.h"
 
 namespace signet::services {
 
@@ -62,6 +64,8 @@ api::TrustInfo Describe(const keystore::Snapshot& snapshot, const Row& row) {
   info.description = entry.description;
   info.origin = entry.origin;
   info.added = entry.added;
+  if (const auto* record = snapshot.Distrusted(entry.certificate))
+    info.distrusted = keystore::WhyDistrusted(*record);
   if (row.tombstone != nullptr) {
     info.deleted_by = row.tombstone->by;
     info.delete_reason = row.tombstone->reason;
@@ -231,18 +235,34 @@ boost::asio::awaitable<Result<api::Change>> TrustStores::Upload(
     RequestContext context, std::shared_ptr<keystore::Operation> operation,
     api::TrustUploadRequest request) {
   auto shared = std::make_shared<const api::TrustUploadRequest>(std::move(request));
-  auto job = [this, operation, shared]() -> Result<api::Change> {
-    SIGNET_TRY(const keystore::TrustUploadRequest upload, ToUpload(*shared));
+  SIGNET_CO_TRY(Findings status, co_await StatusOf(context, shared));
+  const std::string unknown = UnknownStatus(status);
+  auto job = [this, operation, shared, status = std::move(status)]() -> Result<api::Change> {
+    SIGNET_TRY(keystore::TrustUploadRequest upload, ToUpload(*shared));
+    upload.status = status;
     return trust_.Upload(*operation, upload, shared->plan);
   };
-  co_return co_await RunOn(lane_, std::move(job), context.limit);
+  Result<api::Change> done = co_await RunOn(lane_, std::move(job), context.limit);
+  if (done) operation->detail += unknown;
+  co_return done;
+}
+
+boost::asio::awaitable<Result<Findings>> TrustStores::StatusOf(
+    RequestContext context, std::shared_ptr<const api::TrustUploadRequest> request) {
+  UploadedTexts texts{request->store, {}};
+  for (const api::TrustUploadItem& item : request->certificates) texts.texts.push_back(item.pem);
+  std::vector<UploadedTexts> all;
+  all.push_back(std::move(texts));
+  co_return co_await revocation_.OfUpload(std::move(context), std::move(request), std::move(all));
 }
 
 boost::asio::awaitable<Result<api::Plan>> TrustStores::ProposeUpload(
     RequestContext context, api::TrustUploadRequest request) {
   auto shared = std::make_shared<const api::TrustUploadRequest>(std::move(request));
-  auto job = [this, shared]() -> Result<api::Plan> {
-    SIGNET_TRY(const keystore::TrustUploadRequest upload, ToUpload(*shared));
+  SIGNET_CO_TRY(Findings status, co_await StatusOf(context, shared));
+  auto job = [this, shared, status = std::move(status)]() -> Result<api::Plan> {
+    SIGNET_TRY(keystore::TrustUploadRequest upload, ToUpload(*shared));
+    upload.status = status;
     SIGNET_TRY(const keystore::TrustPlan plan, keystore::PlanTrustUpload(trust_.Input(), upload));
     return keystore::ReportOf(plan);
   };

@@ -12,13 +12,15 @@
 
 namespace signet::services {
 
+class Revocation;
+
 // Changes run on a lane of their own: a token that hangs does not hold them up, and a large bundle
 // holds up no other change. Thread-safe.
 class TrustStores {
  public:
   TrustStores(const keystore::Catalogue& catalogue, keystore::State& state, keystore::Trust& trust,
-              Lane& lane)
-      : catalogue_(catalogue), state_(state), trust_(trust), lane_(lane) {}
+              Revocation& revocation, Lane& lane)
+      : catalogue_(catalogue), state_(state), trust_(trust), revocation_(revocation), lane_(lane) {}
 
   Result<api::Page<api::TrustInfo>> List(const api::TrustListRequest& request) const;
   Result<api::TrustInfo> Show(const api::TrustShowRequest& request) const;
@@ -44,7 +46,11 @@ class TrustStores {
  private:
   const keystore::Catalogue& catalogue_;
   keystore::State& state_;
+  boost::asio::awaitable<Result<Findings>> StatusOf(
+      RequestContext context, std::shared_ptr<const api::TrustUploadRequest> request);
+
   keystore::Trust& trust_;
+  Revocation& revocation_;
   Lane& lane_;
 };
 

@@ -231,6 +231,7 @@ void Inquiry::EndUnknown() {
            finding.judgement.word == "OCSP_CONTRADICTORY";
   });
   const bool keep = holds && held->answer.status == OcspStatus::kGood && !told;
+  if (keep) answer.good_until = held->answer.next_update;
   if (!keep && (told || !failed)) desk_.answers.Put(key_, {answer, round_, unknowns});
   answer_ = std::move(answer);
 }

@@ -45,6 +45,8 @@ struct StatusAnswer {
   std::string reason;  // of a revocation
   std::string source;  // "OCSP http://…", "CRL http://…"; empty when nobody was asked
   std::optional<WallTime> this_update, next_update, revoked_at;
+  // Of what is unknown since nobody could be asked: a *good* of before holds until then.
+  std::optional<WallTime> good_until;
   WallTime asked{};
   // Until then the cache may answer the same; of what is unknown: when it is worth asking again.
   WallTime fresh_until{};

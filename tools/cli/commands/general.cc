@@ -1,6 +1,5 @@
 #include "tools/cli/chain_cases.h"
 #include "tools/cli/commands/nouns.h"
-#include "tools/cli/response_cases.h"
 
 namespace signet::tools {
 namespace {
@@ -42,17 +41,6 @@ void AddChain(std::vector<Command>& table) {
        .options = {{"--cases", "cases", "FILE.jsonl",
                     "one case a line; its files are relative to FILE", Type::kText, "", true}},
        .without_daemon = CheckChainCases});
-}
-
-void AddRevocation(std::vector<Command>& table) {
-  table.push_back(
-      {.noun = "revocation",
-       .verb = "check-responses",
-       .summary = "Judge OCSP responses of a file (no daemon)",
-       .examples = "signet revocation check-responses --cases ocsp.jsonl",
-       .options = {{"--cases", "cases", "FILE.jsonl",
-                    "one case a line; its files are relative to FILE", Type::kText, "", true}},
-       .without_daemon = CheckResponseCases});
 }
 
 void AddRpc(std::vector<Command>& table) {
