@@ -16,6 +16,8 @@ bool Allows(Access access, Role role) {
       return role == Role::kAdministrator;
     case Access::kMeasure:
       return role == Role::kMetrics || Allows(Access::kRead, role);
+    case Access::kConnect:
+      return role == Role::kService || Allows(Access::kOperate, role);
     case Access::kSign:
       return role == Role::kService || role == Role::kAdministrator;
   }

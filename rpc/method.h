@@ -27,6 +27,7 @@ enum class Access : std::uint8_t {
   kOperate,     // operator, administrator
   kAdminister,  // administrator
   kSign,        // service (its own purposes), administrator
+  kConnect,     // service (its own connections), operator, administrator
   kMeasure,     // metrics, auditor, operator, administrator
 };
 bool Allows(Access access, Role role);

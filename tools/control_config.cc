@@ -42,6 +42,8 @@ void ReadDriver(TomlTable& table, const std::filesystem::path& folder, Controlle
     table.Fail("command", "is for driver = \"process\"");
 }
 
+}  // namespace
+
 services::Endpoint ReadEndpoint(TomlTable& table, const std::vector<std::string>& purposes) {
   services::Endpoint endpoint;
   const std::string address = table.String("address");
@@ -77,8 +79,6 @@ services::Endpoint ReadEndpoint(TomlTable& table, const std::vector<std::string>
   }
   return endpoint;
 }
-
-}  // namespace
 
 std::vector<ControlledService> ReadControlled(
     TomlTable& root, const std::filesystem::path& folder, const keystore::Catalogue& catalogue,

@@ -18,4 +18,7 @@ std::vector<services::ControlledService> ReadControlled(
     TomlTable& root, const std::filesystem::path& folder, const keystore::Catalogue& catalogue,
     const std::vector<services::PublishedService>& services);
 
+// An [[…endpoint]] table; `purposes`: those that it may name.
+services::Endpoint ReadEndpoint(TomlTable& table, const std::vector<std::string>& purposes);
+
 }  // namespace signet::tools

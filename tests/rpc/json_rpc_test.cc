@@ -264,11 +264,12 @@ TEST_F(JsonRpc, Abuse100MatrixOfMethodsRolesAndStates) {
   const Column columns[] = {
       {Role::kNone, {}},
       {Role::kMetrics, {}},
-      {Role::kService, {Access::kEveryone, Access::kSign}},
+      {Role::kService, {Access::kEveryone, Access::kSign, Access::kConnect}},
       {Role::kAuditor, {Access::kEveryone, Access::kRead}},
-      {Role::kOperator, {Access::kEveryone, Access::kRead, Access::kOperate}},
+      {Role::kOperator, {Access::kEveryone, Access::kRead, Access::kOperate, Access::kConnect}},
       {Role::kAdministrator,
-       {Access::kEveryone, Access::kRead, Access::kOperate, Access::kAdminister, Access::kSign}},
+       {Access::kEveryone, Access::kRead, Access::kOperate, Access::kAdminister, Access::kSign,
+        Access::kConnect}},
   };
   const std::pair<hsm::TokenState, const char*> states[] = {
       {hsm::TokenState::kOperational, ""},
