@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <tuple>
 
+#include "keystore/plan_distrust.h"
 #include "platform/encoding.h"
 #include "services/joined.h"
 
@@ -81,6 +82,7 @@ class Looker {
   void Place(const ExpiryPlace& place) {
     const auto level = Count(place.not_before, place.not_after, true);
     if (!level) return;
+    ++look_.levels[static_cast<std::size_t>(*level)];
     ExpiryItem item = ItemOf(*level, place.not_after);
     item.place = place.place;
     item.subject = EscapeLine(place.subject, 128);
@@ -120,10 +122,21 @@ void Looker::Add(const std::string& fingerprint, std::string place, std::string 
     ++look_.unknown;
     return;
   }
-  const auto level = Count(found->not_before(), found->not_after(), own);
+  const keystore::DistrustRecord* record = in_.snapshot.Distrusted(fingerprint);
+  const bool distrusted = record != nullptr && record->cause != keystore::kExpired;
+  auto level = Count(found->not_before(), found->not_after(), own);
+  // Nobody is refused for an entry that ended by itself who would not be refused anyway; but a
+  // revocation is news, however long it would have been good.
+  if (distrusted) level = own ? ExpiryLevel::kAlarm : ExpiryLevel::kWarning;
   if (!level) return;
+  ++look_.levels[static_cast<std::size_t>(*level)];
   ExpiryItem item = ItemOf(*level, found->not_after());
   item.own = own;
+  if (distrusted) {
+    item.distrusted = record->cause;
+    item.when = "is " + keystore::WhyDistrusted(*record);
+    ++look_.distrusted;
+  }
   item.place = std::move(place);
   item.subject = EscapeLine(found->subject(), 128);
   item.serial = EscapeLine(found->serial(), 64);
@@ -162,6 +175,10 @@ void Looker::Lscs(const keystore::LscCount& count) {
   look_.soon += count.soon;
   if (count.earliest && (!look_.earliest || *count.earliest < *look_.earliest))
     look_.earliest = count.earliest;
+  look_.lscs = count;
+  look_.lscs->nearest.clear();
+  look_.levels[static_cast<std::size_t>(ExpiryLevel::kAlarm)] += count.lately + count.within_a_day;
+  look_.levels[static_cast<std::size_t>(ExpiryLevel::kWarning)] += count.soon - count.within_a_day;
   const std::size_t long_ago = count.expired - count.lately;
   if (long_ago > 0) {
     look_.findings.push_back({Severity::kInfo, "LSCS_LONG_EXPIRED",
@@ -210,12 +227,12 @@ void Looker::TellUnseen(Findings& out) const {
       unseen.begin() + static_cast<std::ptrdiff_t>(std::min(unseen.size(), kToldUnseen)));
   if (unseen.size() > told.size())
     told.push_back(std::to_string(unseen.size() - told.size()) + " more");
-  out.push_back({Severity::kWarning, "CERTIFICATE_UNKNOWN",
-                 std::to_string(unseen.size()) +
-                     " place(s) could not be looked at, so that nobody knows when what is there "
-                     "ends: " +
-                     Joined(told),
-                 ""});
+  out.push_back(
+      {Severity::kWarning, "CERTIFICATE_UNKNOWN",
+       std::to_string(unseen.size()) +
+           " place(s) or statuses could not be seen, so that nobody knows whether they are good: " +
+           Joined(told),
+       ""});
 }
 
 Finding Looker::FindingOf(const ExpiryItem& item) const {
@@ -238,6 +255,11 @@ Finding Looker::FindingOf(const ExpiryItem& item) const {
     finding.severity = Severity::kError;
     finding.id = item.end < in_.now ? "EXPIRED" : "EXPIRES_WITHIN_A_DAY";
   }
+  if (!item.distrusted.empty()) {
+    finding.id = item.distrusted == keystore::kRevoked  ? "REVOKED"
+                 : item.distrusted == keystore::kOnHold ? "ON_HOLD"
+                                                        : "UNPROVED";
+  }
   return finding;
 }
 
@@ -245,7 +267,7 @@ ExpiryLook Looker::Finish() && {
   const auto urgency = [](const ExpiryItem& item) {
     const bool all = item.stands_for > 0;
     return std::tuple(item.level == ExpiryLevel::kHint, !item.own && !all, all,
-                      item.endpoints && !all, item.end);
+                      item.endpoints && !all, item.distrusted.empty() ? item.end : WallTime());
   };
   std::ranges::stable_sort(look_.items, {}, urgency);
   Findings findings;

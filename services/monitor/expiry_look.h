@@ -2,6 +2,7 @@
 // stores, and what others saw of other places. Pure.
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <vector>
@@ -27,6 +28,7 @@ inline constexpr auto kAlarmBefore = std::chrono::hours(24);  // the end
 struct ExpiryItem {
   ExpiryLevel level = ExpiryLevel::kHint;
   bool own = false;        // of an identity, not of a trust store
+  std::string distrusted;  // why it is out of trust (DistrustRecord.cause); empty: it is not
   bool endpoints = false;  // of LSCs: one, or what is said of all of them
   // Of all LSCs that are due: how many. 0: this is about one certificate.
   std::size_t stands_for = 0;
@@ -42,15 +44,19 @@ struct ExpiryItem {
 struct ExpiryLook {
   std::size_t checked = 0, expired = 0, soon = 0;  // places: a certificate may be in several
   std::size_t unknown = 0;                         // places whose certificate cannot be seen
-  std::optional<WallTime> earliest;                // end of a certificate looked at
+  std::array<std::size_t, 3> levels{};             // places by ExpiryLevel, LSCs among them
+  std::size_t distrusted = 0;              // places of what is out of trust, but for its end
+  std::optional<WallTime> earliest;        // end of a certificate looked at
+  std::optional<keystore::LscCount> lscs;  // where they are watched; without `nearest`
   // Warnings and alarms, nearest end first: those of identities, the one of all LSCs, those of
   // trust stores and other places, LSCs by themselves; then, of identities alone, hints. At most
   // 1,000.
   std::vector<ExpiryItem> items;
-  // EXPIRED, EXPIRES_WITHIN_A_DAY (errors), EXPIRES_SOON (warning), LIFE_MOSTLY_OVER, CSR_WAITS
-  // (info), CERTIFICATE_UNKNOWN (warning). At most 100, then MORE_EXPIRE says how many there are.
-  // Of all LSCs one: LSCS_EXPIRE (an error where one has ended or ends within a day, else a
-  // warning), and LSCS_LONG_EXPIRED (info).
+  // REVOKED, ON_HOLD, UNPROVED (errors for an identity, else warnings), EXPIRED,
+  // EXPIRES_WITHIN_A_DAY (errors), EXPIRES_SOON (warning), LIFE_MOSTLY_OVER, CSR_WAITS (info),
+  // CERTIFICATE_UNKNOWN (warning). At most 100, then MORE_EXPIRE says how many there are. Of all
+  // LSCs one: LSCS_EXPIRE (an error where one has ended or ends within a day, else a warning), and
+  // LSCS_LONG_EXPIRED (info).
   Findings findings;
 };
 

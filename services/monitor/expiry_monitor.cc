@@ -234,6 +234,10 @@ ExpiryMonitor::Status ExpiryMonitor::Look() const {
     status.overdue = Overdue(*impl_->schedule, now);
   }
   status.checked = impl_->look.checked;
+  status.expired = impl_->look.expired;
+  status.unknown = impl_->look.unknown;
+  status.levels = impl_->look.levels;
+  status.lscs = impl_->look.lscs;
   status.warnings = impl_->look.findings;
   if (!impl_->running) {
     status.warnings.push_back({Severity::kWarning, "MONITOR_STOPPED",

@@ -65,6 +65,9 @@ class ExpiryMonitor {
     std::optional<WallTime> last_run, next_run;
     std::optional<std::chrono::seconds> overdue;  // for how long a run has been owed
     std::size_t checked = 0;                      // certificates, at the last look
+    std::size_t expired = 0, unknown = 0;         // of these; see ExpiryLook
+    std::array<std::size_t, 3> levels{};          // the same
+    std::optional<keystore::LscCount> lscs;       // the same
     // EXPIRED and EXPIRES_SOON of the last look; MONITOR_STOPPED, MONITOR_OVERDUE.
     Findings warnings;
   };

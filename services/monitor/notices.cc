@@ -22,7 +22,10 @@ NoticeDecision DecideNotices(const std::vector<ToldNotice>& before,
   std::map<std::string, ExpiryLevel> present;
   for (const ExpiryItem& item : items) {
     if (item.level == ExpiryLevel::kHint) continue;
-    const std::string& name = item.endpoints ? kLscs : item.fingerprint;
+    // That it is revoked is another notice than that it ends.
+    const std::string name =
+        item.endpoints ? kLscs
+                       : item.fingerprint + (item.distrusted.empty() ? "" : " " + item.distrusted);
     ExpiryLevel& level = present.try_emplace(name, item.level).first->second;
     level = std::max(level, item.level);
   }

@@ -40,6 +40,7 @@ OtherPlaces Places::At(WallTime now) const {
   OtherPlaces out;
   AddServed(parts_.figures(), *in.snapshot, out);
   AddClients(parts_.clients.All(), out);
+  for (const std::string& one : parts_.unproved()) out.unseen.push_back("the status of " + one);
   if (!settings.lsc) return out;
   Result<keystore::LscCount> count = parts_.lscs.Count(now, settings.start);
   if (count) {

@@ -27,6 +27,8 @@ class Places {
     const Lscs& lscs;
     const ClientsSeen& clients;
     std::function<ControlFigures()> figures;  // what endpoints showed last
+    // A sentence for each certificate whose status nobody tells.
+    std::function<std::vector<std::string>()> unproved;
   };
   explicit Places(Parts parts) : parts_(std::move(parts)) {}
 

@@ -169,5 +169,19 @@ TEST_F(ExpiryLookTest, LscsAreToldAsOneAtTheFrequencyAndOnceWhenTheFirstBecomesA
   EXPECT_THAT(decide(worse.after, Look(With(Lscs(1000, 0))), kNow + 24h * 13).after, IsEmpty());
 }
 
+// What figures count: each place once, LSCs beyond those that are named among them.
+TEST_F(ExpiryLookTest, PlacesAreCountedByTheirLevel) {
+  OtherPlaces others = With(Lscs(1000, 200, 3, 2, 7));
+  others.seen = {Place("a", kNow - 1h), Place("b", kNow + 23h), Place("c", kNow + 10 * 24h),
+                 Place("d", kNow + 100 * 24h), Place("e", kNow + 360 * 24h)};
+  const ExpiryLook look = Look(others);
+  EXPECT_EQ(look.levels[static_cast<std::size_t>(kAlarm)], 2u + 3 + 2);
+  EXPECT_EQ(look.levels[static_cast<std::size_t>(kWarning)], 1u + 200);
+  EXPECT_EQ(look.levels[static_cast<std::size_t>(kHint)], 1u);
+  ASSERT_TRUE(look.lscs);
+  EXPECT_EQ(look.lscs->total, 1000u);
+  EXPECT_THAT(look.lscs->nearest, IsEmpty());
+}
+
 }  // namespace
 }  // namespace signet::services
