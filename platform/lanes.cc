@@ -65,6 +65,7 @@ struct Lane::Shared {
 Lane::Lane(std::string name, std::size_t threads, std::size_t capacity)
     : name_(std::move(name)),
       threads_(std::max<std::size_t>(threads, 1)),
+      capacity_(capacity),
       shared_(std::make_shared<Shared>(capacity)) {
   // Signals belong to the event loop: a token module must not be interrupted by them.
   sigset_t all{};

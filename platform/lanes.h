@@ -30,6 +30,7 @@ class Lane {
   std::size_t Waiting() const;
   const std::string& name() const { return name_; }
   std::size_t threads() const { return threads_; }
+  std::size_t capacity() const { return capacity_; }
   // No new jobs from now on; waits up to `grace` for running and queued ones. True when all ended.
   // A thread that hangs in a token module is then left behind (the destructor does not join it) and
   // what is queued is dropped. Not from a job of this lane.
@@ -39,6 +40,7 @@ class Lane {
   struct Shared;
   std::string name_;
   std::size_t threads_;
+  std::size_t capacity_;
   std::shared_ptr<Shared> shared_;
 };
 

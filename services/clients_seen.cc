@@ -93,6 +93,8 @@ void ClientsSeen::See(std::string_view der) {
   client.name = known->second;
   client.subject = fields.subject;
   client.serial = fields.serial;
+  client.common_name = fields.common_name;
+  client.issuer_common_name = read.value().IssuerCommonName();
   client.not_before = fields.not_before;
   client.not_after = fields.not_after;
   {

@@ -19,10 +19,12 @@ namespace signet::services {
 struct SeenClient : LenientRecord {
   std::string fingerprint, name;  // name: of the configuration
   std::string subject, serial;
+  std::string common_name, issuer_common_name;
   WallTime not_before{}, not_after{};
 };
 BOOST_DESCRIBE_STRUCT(SeenClient, (LenientRecord),
-                      (fingerprint, name, subject, serial, not_before, not_after))
+                      (fingerprint, name, subject, serial, common_name, issuer_common_name,
+                       not_before, not_after))
 
 // Thread-safe.
 class ClientsSeen {
