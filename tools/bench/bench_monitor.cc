@@ -1,83 +1,28 @@
-// What it takes to ask for the status of many certificates: a thousand at a responder that answers
-// after 50 ms, against what 16 threads need when asking itself costs nothing.
-#include <cstdio>
-#include <fstream>
-#include <iterator>
+// What the monitor costs: status of many certificates at a slow responder, sweeps over certificates
+// of endpoints, a recheck of all chains, and what others wait meanwhile. `--small` is for a first
+// try: its figures mean nothing.
+#include <cstring>
 
-#include "keystore/x509/pem.h"
-#include "services/revocation/status_source.h"
-#include "tools/bench/support.h"
+#include "tools/bench/monitor_parts.h"
 
 using namespace signet::tools::bench;  // a program's own main
-namespace services = signet::services;
-namespace x509 = signet::keystore::x509;
-
-namespace {
-
-constexpr std::size_t kCertificates = 1'000;
-constexpr std::size_t kThreads = 16;
-constexpr int kLatency = 50;  // ms
-constexpr double kTarget = 1.3;
-
-std::string ReadAll(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) Die("cannot read " + path);
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-
-// The responder is another maker's: its certificates and answers are, too.
-class Peer {
- public:
-  explicit Peer(const ScratchFolder& scratch)
-      : program_({"/usr/bin/python3", "-B", "-W", "ignore", OCSP_PEER, scratch.Path(""),
-                  std::to_string(kCertificates), std::to_string(kLatency)},
-                 scratch.Path("peer.log")) {
-    const std::string line = program_.ReadLine();
-    if (!line.starts_with("port ")) Die("no responder: " + ReadAll(scratch.Path("peer.log")));
-    url_ = "http://127.0.0.1:" + std::to_string(std::stoi(line.substr(5))) + "/";
-    const auto ca = Must(x509::Certificate::FromDer(ReadAll(scratch.Path("ca.der"))));
-    const x509::Bundle bundle =
-        Must(x509::ReadBundle(ReadAll(scratch.Path("certificates.pem")), kCertificates));
-    for (const x509::Certificate& certificate : bundle.certificates) {
-      questions_.push_back({certificate, ca});
-    }
-    if (questions_.size() != kCertificates) Die("certificates are missing");
-  }
-  const std::string& url() const { return url_; }
-  const std::vector<services::StatusQuestion>& questions() const { return questions_; }
-
- private:
-  Program program_;
-  std::string url_;
-  std::vector<services::StatusQuestion> questions_;
-};
-
-}  // namespace
 
 int main(int argc, char** argv) {
-  const Options options = ReadOptions(argc, argv, {.rounds = 5});
-  const ScratchFolder scratch;
-  const Peer peer(scratch);
-  const auto clock = signet::MakeSystemClock();
-  signet::Lane lane("status", kThreads, kCertificates);
-  const signet::AddressPolicy policy = Must(signet::AddressPolicy::Make({"127.0.0.1"}, {}));
-  services::StatusSource source({*clock, lane, [policy] { return policy; }});
-  const services::StatusRules rules{.responder = peer.url(), .anew = true};
-  PrintMachine();
-  std::vector<double> seconds;
-  for (int round = 0; round < options.rounds + 1; ++round) {
-    std::vector<services::StatusAnswer> answers;
-    const double taken = SecondsOf([&] { answers = source.AskAll(peer.questions(), rules); });
-    for (const services::StatusAnswer& answer : answers) {
-      if (answer.word != "OCSP_GOOD") Die(answer.word + ": " + answer.detail);
+  MonitorSizes sizes;
+  std::vector<char*> rest;
+  for (int i = 0; i < argc; ++i) {
+    if (std::strcmp(argv[i], "--small") == 0) {
+      sizes = {.questions = 100, .lscs = 5'000, .chains = 500};
+    } else {
+      rest.push_back(argv[i]);
     }
-    if (round > 0) seconds.push_back(taken);  // the first warms up
   }
-  const double ideal =
-      static_cast<double>((kCertificates + kThreads - 1) / kThreads) * kLatency / 1e3;
-  std::printf("%zu certificates, %zu threads, a responder with %d ms: medians of %d\n",
-              kCertificates, kThreads, kLatency, options.rounds);
-  std::printf("%10s %10s %8s %8s\n", "AskAll s", "ideal s", "ratio", "target");
-  std::printf("%10.2f %10.2f %8.2f %8.2f\n", Median(seconds), ideal, Median(seconds) / ideal,
-              kTarget);
+  const Options options = ReadOptions(static_cast<int>(rest.size()), rest.data(), {.rounds = 5});
+  PrintMachine();
+  // The sweep first: its memory is that of this process.
+  MeasureSweep(options, sizes);
+  MeasureStatus(options, sizes);
+  MeasureRecheck(options, sizes);
+  MeasureLatency(options, sizes);
+  return 0;
 }
