@@ -113,7 +113,8 @@ int CurlSession::OnOpened(void*, curl_socket_t, curlsocktype) noexcept {
 }
 
 int CurlSession::OnProgress(void* self, curl_off_t, curl_off_t, curl_off_t, curl_off_t) noexcept {
-  return steady_clock::now() >= static_cast<CurlSession*>(self)->deadline_ ? 1 : 0;
+  const bool over = steady_clock::now() >= static_cast<CurlSession*>(self)->deadline_;
+  return over || OutgoingEnds() ? 1 : 0;
 }
 
 void CurlSession::EndWithin(Duration rest) {

@@ -31,14 +31,17 @@ using std::chrono::steady_clock;
 constexpr int kMaxLookups = 8;            // threads inside the C library's resolver
 constexpr std::size_t kMaxAddresses = 8;  // of one host; more would only share the time out
 
+constexpr long kLook = 500;  // milliseconds between two looks whether the process ends
+std::atomic<bool> ends{false};
+
 // Waits for `events`. Errors of the descriptor count as ready: the next call reports them.
 bool WaitFor(int fd, short events, SteadyTime deadline) {
   for (;;) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - steady_clock::now()).count();
-    if (left <= 0) return false;
+    if (left <= 0 || ends) return false;
     pollfd poll_fd{fd, events, 0};
-    const int ready = ::poll(&poll_fd, 1, static_cast<int>(std::min<long>(left, 60'000)));
+    const int ready = ::poll(&poll_fd, 1, static_cast<int>(std::min(left, kLook)));
     if (ready > 0) return true;
     if (ready < 0 && errno != EINTR) return true;
   }
@@ -117,7 +120,12 @@ Result<std::vector<IpAddress>> Resolve(const std::string& host, SteadyTime deadl
                      "give the IP address.");
   }
   std::unique_lock lock(lookup->mutex);
-  if (!lookup->ready.wait_until(lock, deadline, [&] { return lookup->done; })) {
+  const auto until = [&] {
+    return std::min(deadline, steady_clock::now() + std::chrono::milliseconds(kLook));
+  };
+  while (!lookup->done && !ends && steady_clock::now() < deadline)
+    lookup->ready.wait_until(lock, until());
+  if (!lookup->done) {
     return NotFound(Kind::kTimeout, host, "the name servers do not answer");
   }
   if (lookup->code != 0) {
@@ -267,5 +275,8 @@ Result<Connection> Dial(const HostPort& target, const AddressPolicy& policy, Ste
   }
   return ConnectFailed(target, attempts);
 }
+
+void EndOutgoing() { ends = true; }
+bool OutgoingEnds() { return ends; }
 
 }  // namespace signet

@@ -63,4 +63,9 @@ class Connection {
 // CONNECTION_REFUSED, CONNECT_TIMED_OUT, HOST_UNREACHABLE.
 Result<Connection> Dial(const HostPort& target, const AddressPolicy& policy, SteadyTime deadline);
 
+// This process is about to end: from now on every wait for another machine (here, in libcurl's
+// transfers) is over within a second, as if its deadline had come. For good. Thread-safe.
+void EndOutgoing();
+bool OutgoingEnds();
+
 }  // namespace signet
