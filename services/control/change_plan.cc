@@ -20,15 +20,6 @@ constexpr Duration kProbeLimit = std::chrono::seconds(10);
 constexpr Duration kChangeLimit = std::chrono::minutes(2);
 constexpr Duration kStepLimit = std::chrono::hours(24);  // services have limits of their own
 
-RequestContext OwnContext() {
-  RequestContext context;
-  context.actor = "system";
-  context.role = Role::kSystem;
-  context.origin = "service.apply";
-  context.limit = kChangeLimit;
-  return context;
-}
-
 }  // namespace
 
 std::string ChangePlan::Progress() const {
@@ -230,7 +221,7 @@ boost::asio::awaitable<Status> ChangePlan::GoBack(std::string operation, OwedRec
     if (!back) co_return std::move(back).error();
     co_return ToJson(back.value());
   };
-  RequestContext context = OwnContext();
+  RequestContext context = SystemContext("service.apply", kChangeLimit);
   const std::string digest = Sha256Hex(operation + record.cause);
   Result<json::value> back = co_await parts_.changes.Run(std::move(context), "certificate.rollback",
                                                          digest, std::move(work));
@@ -301,7 +292,7 @@ boost::asio::awaitable<void> ChangePlan::GoOn() {
     const api::ApplyAnswer answer = co_await Carry(operation, course);
     co_return ToJson(answer);
   };
-  RequestContext context = OwnContext();
+  RequestContext context = SystemContext("service.apply", kChangeLimit);
   const std::string digest = Sha256Hex(left.operation);
   Result<json::value> done =
       co_await parts_.changes.Run(std::move(context), "service.apply", digest, std::move(work));

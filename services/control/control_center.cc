@@ -15,6 +15,7 @@ namespace {
 
 constexpr Duration kBetweenLooks = std::chrono::milliseconds(200);
 constexpr Duration kChangeLimit = std::chrono::hours(24);  // services have limits of their own
+// A start of the daemon's own is over in a moment; a plan is not.
 constexpr Duration kTurn = std::chrono::seconds(2);
 constexpr Duration kSettling = std::chrono::milliseconds(1500);
 
@@ -201,11 +202,10 @@ struct ControlCenter::Leaver {
   ~Leaver() { ++slot.turns; }
 };
 
-Proven ControlCenter::DoAndProve(Slot& slot, ServiceVerb verb) {
+Proven ControlCenter::DoAndProve(Slot& slot, ServiceVerb verb, Duration patience) {
   Proven proven;
   std::unique_lock acting(slot.acting, std::try_to_lock);
-  // A start of the daemon's own is over in a moment; a plan is not.
-  for (const auto until = parts_.clock.Steady() + kTurn;
+  for (const auto until = parts_.clock.Steady() + patience;
        !acting.owns_lock() && !stopping_ && parts_.clock.Steady() < until;
        std::ignore = acting.try_lock())
     std::this_thread::sleep_for(kBetweenLooks);
@@ -270,7 +270,7 @@ api::ServiceChange ControlCenter::RunNow(Slot& slot, ServiceVerb verb, Status& f
   }
   for (Slot* one : all) {
     const auto owed = OwedOf(*one);
-    Proven proven = DoAndProve(*one, verb);
+    Proven proven = DoAndProve(*one, verb, kTurn);
     failed = std::move(proven.done);
     if (!failed) break;
     change.restarted.push_back(one->config.name);

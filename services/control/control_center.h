@@ -97,7 +97,8 @@ class ControlCenter {
   Result<ServiceLook> Look(Slot& slot);
   // Carries it out and waits until the service runs, looks until all is current or the limit is
   // over, and once more a moment later: some die a second after they came.
-  Proven DoAndProve(Slot& slot, ServiceVerb verb);
+  // Somebody else who acts on it is waited for as long as `patience`, then kConflict SERVICE_BUSY.
+  Proven DoAndProve(Slot& slot, ServiceVerb verb, Duration patience);
   // Looks until all is current or the limit is over.
   std::vector<WireLook> Prove(Slot& slot);
   std::vector<WireLook> LookNow(Slot& slot);

@@ -41,7 +41,8 @@ Result<TakenUp> TakeUpCurrent(ControlCenter& center, ControlCenter::Slot& slot,
   }
   // One that has failed has nothing to reload.
   const bool failed = look && look.value().status == ServiceStatus::kFailed;
-  Proven proven = center.DoAndProve(slot, failed ? ServiceVerb::kRestart : TakeUpVerb(config));
+  Proven proven =
+      center.DoAndProve(slot, failed ? ServiceVerb::kRestart : TakeUpVerb(config), config.limit);
   taken.looks = std::move(proven.looks);
   if (proven.done && AllCurrent(taken.looks)) {
     SIGNET_TRY(center.Settle(slot, owed));
@@ -63,9 +64,10 @@ Result<TakenUp> TakeUpCurrent(ControlCenter& center, ControlCenter::Slot& slot,
 
 Result<TakenUp> TakeUpFormer(ControlCenter& center, ControlCenter::Slot& slot) {
   const ServiceVerb verb = TakeUpVerb(ControlCenter::ConfigOf(slot));
-  Proven proven = center.DoAndProve(slot, verb);
+  const Duration patience = ControlCenter::ConfigOf(slot).limit;
+  Proven proven = center.DoAndProve(slot, verb, patience);
   if (verb == ServiceVerb::kReload && !(proven.done && AllCurrent(proven.looks)))
-    proven = center.DoAndProve(slot, ServiceVerb::kRestart);
+    proven = center.DoAndProve(slot, ServiceVerb::kRestart, patience);
   TakenUp taken;
   taken.looks = std::move(proven.looks);
   if (!proven.done) {

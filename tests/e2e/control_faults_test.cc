@@ -200,15 +200,16 @@ TEST_F(SickServer, StatusAndPlanSayWhatIsBeingDone) {
   EXPECT_EQ(appliance.MustRpc("status.show").at("applying"), "");
   TurnsSick("sleep 3");
   Renew("tomcat");
+  const long before = Starts();
   std::thread apply([&] { EXPECT_EQ(appliance.MustRpc("service.apply").at("ok"), true); });
   EXPECT_TRUE(Eventually(
       [&] {
-        return appliance.MustRpc("status.show")
-            .at("applying")
-            .as_string()
-            .starts_with("Cisco Tomcat (1 of 1), operation ");
+        return Starts() > before && appliance.MustRpc("status.show")
+                                        .at("applying")
+                                        .as_string()
+                                        .starts_with("Cisco Tomcat (1 of 1), operation ");
       },
-      Seconds(5)));
+      Seconds(10)));
   EXPECT_THAT(json::serialize(appliance.MustRpc("service.plan")), HasSubstr("APPLY_IN_PROGRESS"));
   EXPECT_EQ(appliance.Rpc("service.apply").word(), "APPLY_IN_PROGRESS");
   EXPECT_EQ(appliance.Rpc("service.restart", {{"service", kTomcat}}).word(), "SERVICE_BUSY");
