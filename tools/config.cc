@@ -5,6 +5,7 @@
 
 #include "keystore/x509/names.h"
 #include "platform/toml_reader.h"
+#include "tools/connection_config.h"
 #include "tools/control_config.h"
 #include "tools/service_config.h"
 
@@ -130,6 +131,7 @@ Result<Config> LoadConfig(const std::string& path, FileSystem& files) {
   config.bus = control.String("bus", "");
   config.look_interval = std::chrono::seconds(control.Integer("look-seconds", 1, 86400, 60));
   config.mail = ReadMail(root, folder, config.catalogue);
+  config.connections = ReadConnections(root, config.catalogue);
   ReadAccess(root, folder, config);
   SIGNET_TRY(root.Finish());
   return config;

@@ -10,6 +10,7 @@
 #include "platform/address_policy.h"
 #include "platform/files.h"
 #include "rpc/appliance_view.h"
+#include "services/connections/watched_connection.h"
 #include "services/control/controlled_service.h"
 #include "services/published_service.h"
 #include "tools/keyd_config.h"
@@ -31,7 +32,8 @@ struct Config {
   std::string bus;  // [control] bus: D-Bus of systemd; empty: the system's
   Duration look_interval = std::chrono::seconds(60);  // [control] look-seconds: at the endpoints
   std::vector<rpc::ClientCertificate> clients;
-  std::optional<MailConfig> mail;  // [mail]
+  std::optional<MailConfig> mail;                        // [mail]
+  std::vector<services::WatchedConnection> connections;  // [connection.NAME]
   std::string log_level = "info";
   std::string dev_folder;  // of --dev: signet-keyd is started and ended with the daemon
 };

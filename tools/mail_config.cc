@@ -16,6 +16,7 @@ std::string AnchorsOf(const keystore::Snapshot& snapshot, const std::string& sto
   std::string pem;
   snapshot.EachTrustEntry(store, "", [&](const keystore::TrustEntryRecord& entry) {
     const keystore::x509::Certificate* found = snapshot.Certificate(entry.certificate);
+    if (snapshot.Distrusted(entry.certificate) != nullptr) return true;
     if (found != nullptr && (entry.kind == "anchor" || entry.kind == "pinned"))
       pem += found->ToPem();
     return true;

@@ -40,6 +40,8 @@ MethodTable AllMethods(const Services& services) {
   AddSettingMethods(table, services.settings);
   AddMonitorMethods(table, services.monitor);
   AddLscMethods(table, services.lscs);
+  AddRevocationMethods(table, services.revocation);
+  AddConnectionMethods(table, services.connections);
   AddKeyMethods(table, services.keys);
   AddServerMethods(table, services.servers);
   AddServiceMethods(table, services.control, services.plan, services.receipts);

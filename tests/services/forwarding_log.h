@@ -42,6 +42,10 @@ class ForwardingLog : public keystore::NodeLog {
   Result<std::optional<std::string>> Recall(const std::string& name) override {
     return real_.Recall(name);
   }
+  Result<std::vector<std::string>> RecallAll(const std::string& prefix) override {
+    return real_.RecallAll(prefix);
+  }
+  Status Forget(const std::string& name) override { return real_.Forget(name); }
 
  private:
   keystore::NodeLog& real_;

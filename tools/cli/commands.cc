@@ -31,6 +31,7 @@ constexpr Noun kNouns[] = {
     {"audit", "The audit log", AddAudit},
     {"chain", "Certificate chains by themselves", AddChain},
     {"revocation", "Revocation of certificates", AddRevocation},
+    {"connection", "Long-lived connections, whose peers are checked", AddConnections},
     {"rpc", "", AddRpc},
     {"completion", "Shell completion", AddCompletion},
 };

@@ -22,6 +22,7 @@ void AddKeys(std::vector<Command>& table);
 void AddEvents(std::vector<Command>& table);
 void AddAudit(std::vector<Command>& table);
 void AddChain(std::vector<Command>& table);
+void AddConnections(std::vector<Command>& table);
 void AddRevocation(std::vector<Command>& table);
 void AddRpc(std::vector<Command>& table);
 void AddCompletion(std::vector<Command>& table);
