@@ -24,6 +24,7 @@ constexpr Duration kChangeLimit = std::chrono::minutes(5);
 // After a round in which something was wrong; twice as long after each further one.
 constexpr std::chrono::minutes kAgain{5};
 constexpr unsigned kMostDoublings = 8;
+constexpr char kLater[] = "not closed yet: others take their time";
 
 // The first one: the others follow from it.
 std::string FirstError(const Findings& findings) {
@@ -47,6 +48,7 @@ void Conclude(const Findings& findings, Connection& connection) {
     return;
   }
   connection.state = HasErrors(findings) ? "failing" : "good";
+  if (!connection.failing()) connection.closing.clear();
   connection.reason = FirstError(findings);
   if (connection.failing()) {
     connection.remedy =
@@ -125,7 +127,8 @@ Findings Connections::FindProbed(const Held& before, Found& found) const {
 
 // The verdicts, before anything is done about them. What was registered, or registered anew,
 // meanwhile is newer.
-void Connections::Publish(const Held& before, const Found& found, Findings failed, TrustMark mark) {
+void Connections::Publish(const Held& before, const Found& found, Findings failed, TrustMark mark,
+                          Due why) {
   const std::lock_guard lock(mutex_);
   Held after;
   for (const auto& [id, connection] : held_) {
@@ -134,20 +137,30 @@ void Connections::Publish(const Held& before, const Found& found, Findings faile
     const bool same = old != before.end() && old->second == connection && judged != found.end();
     if (connection->watched == nullptr) after[id] = same ? judged->second : connection;
   }
-  bool troubled = !failed.empty();
+  std::set<std::string> troubled;
+  for (const Finding& finding : failed) troubled.insert(finding.text);
   for (const auto& [id, connection] : found) {
     if (connection->watched != nullptr) after[id] = connection;
-    troubled = troubled || connection->failing() || connection->unproved;
+    if (connection->failing() || connection->unproved) troubled.insert(id);
   }
-  troubled_ = troubled ? std::min(troubled_ + 1, kMostDoublings) : 0;
+  if (troubled != troubled_) {
+    again_ = 0;
+  } else if (why == Due::kAgain) {
+    again_ = std::min(again_ + 1, kMostDoublings);
+  }
+  troubled_ = std::move(troubled);
   held_ = std::move(after);
   probes_ = std::move(failed);
   checked_ = parts_.clock.Now();
   seen_ = mark;
 }
 
-Result<Connections::Round> Connections::CheckAll(bool anew) {
-  const std::lock_guard one(rounds_);
+Result<Connections::Round> Connections::CheckAll(Due why) {
+  const std::unique_lock one(rounds_, std::try_to_lock);
+  if (!one.owns_lock()) {
+    return MakeError(Kind::kConflict, "CHECK_RUNS", "a check of the connections is running already",
+                     "'signet connection list' tells what came of it, in a moment.");
+  }
   const TrustMark mark = MarkOf(*parts_.state.Now());
   const Held before = Now();
   Found found;
@@ -157,13 +170,9 @@ Result<Connections::Round> Connections::CheckAll(bool anew) {
   Findings failed = FindProbed(before, found);
   std::vector<std::shared_ptr<Connection>> all;
   for (const auto& [id, connection] : found) all.push_back(connection);
-  JudgeAll(all, anew);
-  if (stopping_) {
-    // That nobody answers a process that ends means nothing.
-    return MakeError(Kind::kUnavailable, "SHUTTING_DOWN", "signetd is about to end",
-                     "Try again once it runs.");
-  }
-  Publish(before, found, std::move(failed), mark);
+  JudgeAll(all, why == Due::kTime);
+  if (stopping_) return ShuttingDown();
+  Publish(before, found, std::move(failed), mark, why);
   Round round;
   for (const auto& [id, connection] : found) {
     round.failing += connection->failing() ? 1 : 0;
@@ -180,7 +189,8 @@ std::string Connections::Close(const Connection& connection, SteadyTime until, R
     const bool of_kind = !one.endpoint && !one.ike && one.kind == connection.registration.kind;
     if (row == nullptr && of_kind) row = &one;
   }
-  if (parts_.clock.Steady() >= until) return "not closed yet: others take their time";
+  const bool possible = !connection.ike_sa.empty() || (row != nullptr && !row->close.empty());
+  if (possible && parts_.clock.Steady() >= until) return kLater;
   const auto closed = CloseConnection(connection, row, parts_.helper);
   if (!closed) return "not closed: " + closed.error().detail;
   if (closed.value().empty()) return "its service is told by this event";
@@ -191,8 +201,17 @@ std::string Connections::Close(const Connection& connection, SteadyTime until, R
 // What fails is told, and closed where that can be done; again at each check until it is gone.
 void Connections::CloseFailing(Round& round) {
   const SteadyTime until = parts_.clock.Steady() + kClosingLimit;
-  for (auto& [id, judged] : round.found) {
-    if (!judged->failing() || stopping_) continue;
+  // Those first that nobody has tried to close: what does not obey takes its time in each round.
+  std::vector<std::string> order;
+  for (const bool tried : {false, true}) {
+    for (const auto& [id, one] : round.found) {
+      const bool was_tried = !one->closing.empty() && one->closing != kLater;
+      if (one->failing() && was_tried == tried) order.push_back(id);
+    }
+  }
+  for (const std::string& id : order) {
+    std::shared_ptr<const Connection>& judged = round.found[id];
+    if (stopping_) return;
     {
       // Its service may have closed it, and made another one.
       const std::lock_guard lock(mutex_);
@@ -239,14 +258,14 @@ Connections::Due Connections::IsDue() const {
   if (nothing) return Due::kNo;
   if (!checked_ || *checked_ > in.now || in.now - *checked_ >= every) return Due::kTime;
   if (seen_ != MarkOf(*in.snapshot)) return Due::kChanged;
-  const bool again = troubled_ > 0 && in.now - *checked_ >= kAgain * (1u << (troubled_ - 1));
-  return again ? Due::kChanged : Due::kNo;
+  const bool again = !troubled_.empty() && in.now - *checked_ >= kAgain * (1u << again_);
+  return again ? Due::kAgain : Due::kNo;
 }
 
 boost::asio::awaitable<void> Connections::Tick() {
   const Due due = IsDue();
   if (due == Due::kNo) co_return;
-  auto job = [this, due] { return CheckAll(due == Due::kTime); };
+  auto job = [this, due] { return CheckAll(due); };
   Result<Round> round = co_await RunOn(parts_.lane, std::move(job), kRoundLimit);
   if (!round || round.value().failing == 0) co_return;
   // What cannot be audited is not done.

@@ -9,6 +9,7 @@
 #include "platform/logging.h"
 #include "services/joined.h"
 #include "services/paging.h"
+#include "services/revocation/revocation.h"
 
 namespace signet::services {
 
@@ -146,6 +147,7 @@ boost::asio::awaitable<Result<api::ConnectionRegistered>> Connections::Register(
     const std::string id = made->registration.id;
     const TrustMark mark = MarkOf(*parts_.state.Now());
     JudgeAll({made}, false);
+    if (stopping_) return ShuttingDown();
     const std::lock_guard turn(turn_);
     const Held held = Now();
     const auto own = std::count_if(held.begin(), held.end(), [&](const auto& one) {
@@ -214,7 +216,7 @@ boost::asio::awaitable<Result<api::Change>> Connections::Remove(
 boost::asio::awaitable<Result<api::ConnectionCheck>> Connections::Check(
     RequestContext, std::shared_ptr<keystore::Operation> operation) {
   auto job = [this]() -> Result<Round> {
-    SIGNET_TRY(Round round, CheckAll(true));
+    SIGNET_TRY(Round round, CheckAll(Due::kTime));
     CloseFailing(round);
     return round;
   };

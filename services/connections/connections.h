@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -93,13 +94,14 @@ class Connections {
   using Found = std::map<std::string, std::shared_ptr<Connection>>;
   Held Now() const;
   // Blocks. Judges all, and notes the verdicts; what fails is to be closed.
-  Result<Round> CheckAll(bool anew);
+  enum class Due : std::uint8_t { kNo, kChanged, kAgain, kTime };
+  // kConflict CHECK_RUNS, kUnavailable SHUTTING_DOWN.
+  Result<Round> CheckAll(Due why);
   Findings FindProbed(const Held& before, Found& found) const;
   void JudgeAll(const std::vector<std::shared_ptr<Connection>>& connections, bool anew) const;
-  void Publish(const Held& before, const Found& found, Findings failed, TrustMark mark);
+  void Publish(const Held& before, const Found& found, Findings failed, TrustMark mark, Due why);
   void CloseFailing(Round& round);
   std::string Close(const Connection& connection, SteadyTime until, Round& round) const;
-  enum class Due : std::uint8_t { kNo, kChanged, kTime };
   Due IsDue() const;
   std::string StoreOf(const std::string& kind) const;
   bool IsProbes(const std::string& id) const;
@@ -114,8 +116,9 @@ class Connections {
   Held held_;
   Findings probes_;  // that failed
   std::optional<WallTime> checked_;
-  unsigned troubled_ =
-      0;  // rounds in which something failed, or nobody told of it: looked at again
+  // What failed, or nobody told of, and in how many looks at the same in a row.
+  std::set<std::string> troubled_;
+  unsigned again_ = 0;
   TrustMark seen_ = 0;
 };
 
