@@ -4,6 +4,7 @@
 #include <unordered_map>
 
 #include "keystore/plan_distrust.h"
+#include "keystore/refusal.h"
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
 
@@ -130,6 +131,12 @@ Result<TrustPlan> PlanBundle(const PlanInput& in, const TrustUploadRequest& requ
   SIGNET_TRY(const TrustStoreRow* row, FindTrustStore(in.catalogue, request.store));
   plan.store = row->name;
   plan.nodes = in.names.nodes;
+  Findings general;  // of the status of all: nobody could tell in time
+  for (const Finding& finding : request.status) {
+    if (finding.severity == Severity::kError && finding.certificate.empty())
+      general.push_back(finding);
+  }
+  if (!general.empty()) return Refusal("the upload to " + plan.store, std::move(general));
   Numbered upload;
   for (const TrustUploadPart& part : request.parts) {
     SIGNET_TRY(ReadPart(part, upload));

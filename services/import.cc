@@ -161,12 +161,14 @@ boost::asio::awaitable<Result<api::ImportAnswer>> Import::Fetch(
     SIGNET_TRY(Looked looked, Look(request, policy_()));
     if (looked.request.chains.empty()) return NothingDownloaded(std::move(looked));
     SIGNET_TRY(CheckConfirmed(request, looked));
-    looked.request.status = revocation_.CheckChains(request.store, looked.request.chains);
+    SIGNET_TRY(looked.request.status,
+               revocation_.CheckChains(request.store, looked.request.chains));
     auto imported = trust_.Import(*operation, looked.request, request.plan);
     if (!imported) {
       imported.error().detail = Reached(looked) + imported.error().detail;
       return std::move(imported).error();
     }
+    operation->detail += UnknownStatus(looked.request.status);
     keystore::ChangeResult stored = std::move(imported).value();
     api::ImportAnswer answer;
     answer.changed = stored.changed;
@@ -187,7 +189,8 @@ boost::asio::awaitable<Result<api::Plan>> Import::ProposeFetch(RequestContext co
   auto job = [this, request = std::move(request)]() -> Result<api::Plan> {
     SIGNET_TRY(Looked looked, Look(request, policy_()));
     if (looked.request.chains.empty()) return NothingDownloaded(std::move(looked));
-    looked.request.status = revocation_.CheckChains(request.store, looked.request.chains);
+    SIGNET_TRY(looked.request.status,
+               revocation_.CheckChains(request.store, looked.request.chains));
     SIGNET_TRY(keystore::TrustPlan plan, keystore::PlanImport(trust_.Input(), looked.request));
     plan.findings.insert(plan.findings.begin(), looked.findings.begin(), looked.findings.end());
     return keystore::ReportOf(plan);

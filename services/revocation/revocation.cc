@@ -4,6 +4,7 @@
 #include <set>
 
 #include "keystore/node_log.h"
+#include "keystore/plan_bundle.h"
 #include "keystore/settings.h"
 #include "keystore/x509/pem.h"
 #include "platform/encoding.h"
@@ -72,6 +73,11 @@ std::size_t RevokedInUse(const keystore::Snapshot& snapshot) {
 }
 
 }  // namespace
+
+Error ShuttingDown() {
+  return MakeError(Kind::kUnavailable, "SHUTTING_DOWN", "signetd is about to end",
+                   "Try again once it runs.");
+}
 
 Revocation::Revocation(Parts parts) : parts_(std::move(parts)) {
   auto kept = parts_.log.Recall(kRevocationMemory);
@@ -145,8 +151,13 @@ boost::asio::awaitable<Result<api::RevocationCheck>> Revocation::Check(
   auto ask = [this] { return Ask(true); };
   SIGNET_CO_TRY(Round round, co_await RunOn(parts_.lane, std::move(ask), kRoundLimit));
   TellRound(round);
-  auto carry = [&trust = parts_.trust, operation, request = round.consequences] {
-    return trust.Distrust(*operation, request, std::nullopt);
+  auto carry = [this, operation, request = round.consequences]() -> Result<keystore::ChangeResult> {
+    auto done = parts_.trust.Distrust(*operation, request, std::nullopt);
+    if (done) return done;
+    // What was found is in the book; the next round carries it out.
+    const std::lock_guard lock(mutex_);
+    seen_ = 0;
+    return done;
   };
   SIGNET_CO_TRY(const keystore::ChangeResult done,
                 co_await RunOn(parts_.trust_lane, std::move(carry), kChangeLimit));
@@ -158,9 +169,11 @@ boost::asio::awaitable<Result<api::RevocationCheck>> Revocation::Check(
   answer.revoked = static_cast<std::int64_t>(round.revoked);
   answer.unknown = static_cast<std::int64_t>(round.unknown);
   answer.restarts = done.restarts;
-  SIGNET_CO_TRY(const api::RevocationInfo info, co_await Describe(std::move(context)));
-  for (const api::StatusItem& item : info.certificates) {
-    if (item.status != "good") answer.certificates.push_back(item);
+  // What is done is done, also when nobody has the time to list it.
+  if (const auto info = co_await Describe(std::move(context))) {
+    for (const api::StatusItem& item : info.value().certificates) {
+      if (item.status != "good") answer.certificates.push_back(item);
+    }
   }
   answer.findings = done.findings;
   operation->detail = "asked for " + std::to_string(round.asked) +
@@ -194,8 +207,17 @@ Result<Revocation::Clearing> Revocation::ToClear(const api::RevocationClearReque
     return StillOut(*record, "STILL_REVOKED",
                     "Its CA must take the revocation back first; else replace the certificate.");
   }
-  if (clearing.answer->status == OcspStatus::kUnknown)
-    clearing.request.reason += " (its status is unknown: " + clearing.answer->word + ")";
+  if (stopping_) return ShuttingDown();
+  const bool unknown = clearing.answer->status == OcspStatus::kUnknown;
+  const bool would_go_again = unknown && clearing.answer->word != kNoStatusSource &&
+                              RevocationSettingsOf(in).trust_hard &&
+                              IsTrustEntry(*in.snapshot, record->certificate);
+  if (would_go_again) {
+    return StillOut(*record, "STILL_UNPROVED",
+                    "Nobody tells its status, and entries like that are out of trust: 'signet "
+                    "revocation set --unknown-trust soft' first, or mend the responder.");
+  }
+  if (unknown) clearing.request.reason += " (its status is unknown: " + clearing.answer->word + ")";
   return clearing;
 }
 
@@ -217,23 +239,25 @@ boost::asio::awaitable<Result<api::Change>> Revocation::Clear(
   auto ask = [this, request = std::move(request)] { return ToClear(request); };
   SIGNET_CO_TRY(const Clearing clearing,
                 co_await RunOn(parts_.upload_lane, std::move(ask), context.limit));
-  // The book first: a round that is under way would take it out again by what was known before.
+  // The book first: who goes on by it would take the certificate out again by what was known
+  // before.
   auto carry = [this, operation, clearing, plan]() -> Result<api::Change> {
+    const std::string& fingerprint = clearing.request.reinstated.front();
     StatusBook former;
     {
       const std::lock_guard lock(mutex_);
       former = book_;
-      const std::string& fingerprint = clearing.request.reinstated.front();
       book_.Forget(fingerprint);
       if (clearing.answer) book_.Note(fingerprint, *clearing.answer, parts_.clock.Now());
     }
+    Persist();
     auto done = parts_.trust.Distrust(*operation, clearing.request, plan);
-    if (done) {
-      Persist();
-      return std::move(done).value();
+    if (done) return std::move(done).value();
+    {
+      const std::lock_guard lock(mutex_);
+      book_.TakeBack(fingerprint, former);
     }
-    const std::lock_guard lock(mutex_);
-    book_.TakeBack(clearing.request.reinstated.front(), former);
+    Persist();
     return std::move(done).error();
   };
   SIGNET_CO_TRY(const api::Change done,
@@ -256,7 +280,10 @@ Findings Revocation::CheckNow(const std::vector<StatusQuestion>& questions, bool
 
 void Revocation::Questions(const std::vector<Certificate>& certificates, const std::string& store,
                            std::vector<StatusQuestion>& questions) const {
-  const auto trust = keystore::Snapshot::View(parts_.state.Now(), store);
+  const keystore::PlanInput in = parts_.trust.Input();
+  const auto row = keystore::FindTrustStore(in.catalogue, store);  // names know no case
+  if (!row) return;
+  const auto trust = keystore::Snapshot::View(in.snapshot, row.value()->name);
   for (const Certificate& certificate : certificates) {
     const bool known = std::any_of(questions.begin(), questions.end(), [&](const auto& question) {
       return question.certificate == certificate;
@@ -274,21 +301,27 @@ Findings Revocation::CheckUpload(const std::vector<UploadedTexts>& uploads) {
   for (const UploadedTexts& upload : uploads) {
     std::vector<Certificate> all;
     for (const std::string_view text : upload.texts) {
-      auto read = keystore::x509::ReadCertificates(text, kUploaded);
-      if (read) all.insert(all.end(), read.value().begin(), read.value().end());
+      // A garbled block beside them hides the others from nobody who stores them.
+      auto read = keystore::x509::ReadBundle(text, keystore::kMaxBundle);
+      if (!read) continue;
+      const std::vector<Certificate>& found = read.value().certificates;
+      all.insert(all.end(), found.begin(),
+                 found.begin() + static_cast<std::ptrdiff_t>(std::min(found.size(), kUploaded)));
     }
     Questions(all, upload.store, questions);
   }
   return CheckNow(questions, settings.upload_hard);
 }
 
-Findings Revocation::CheckChains(const std::string& store,
-                                 const std::vector<std::vector<Certificate>>& chains) {
+Result<Findings> Revocation::CheckChains(const std::string& store,
+                                         const std::vector<std::vector<Certificate>>& chains) {
   const RevocationSettings settings = this->settings();
-  if (!settings.enabled) return {};
+  if (!settings.enabled) return Findings();
   std::vector<StatusQuestion> questions;
   for (const auto& chain : chains) Questions(chain, store, questions);
-  return CheckNow(questions, settings.upload_hard);
+  Findings findings = CheckNow(questions, settings.upload_hard);
+  if (stopping_) return ShuttingDown();
+  return findings;
 }
 
 boost::asio::awaitable<Result<Findings>> Revocation::OfUpload(RequestContext context,
@@ -300,6 +333,7 @@ boost::asio::awaitable<Result<Findings>> Revocation::OfUpload(RequestContext con
   };
   auto said =
       co_await RunOn(parts_.upload_lane, std::move(job), std::min(context.limit, kUploadLimit));
+  if (stopping_) co_return ShuttingDown();
   if (said) co_return said;
   co_return Findings{
       {settings().upload_hard ? Severity::kError : Severity::kWarning, "STATUS_UNKNOWN",

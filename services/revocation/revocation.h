@@ -35,6 +35,9 @@ struct UploadedTexts {
 // For the audit log: that a status was unknown when something was stored all the same; or empty.
 std::string UnknownStatus(const Findings& findings);
 
+// That nobody answers a process that ends means nothing: kUnavailable SHUTTING_DOWN.
+Error ShuttingDown();
+
 // Thread-safe. What waits for responders runs on `lane`.
 class Revocation {
  public:
@@ -85,8 +88,8 @@ class Revocation {
   // The same of the CA-issued certificates of an upload (PEM or DER, several texts), their issuers
   // among them or in the store. What cannot be read is left to who reads it next.
   Findings CheckUpload(const std::vector<UploadedTexts>& uploads);
-  Findings CheckChains(const std::string& store,
-                       const std::vector<std::vector<keystore::x509::Certificate>>& chains);
+  Result<Findings> CheckChains(const std::string& store,
+                               const std::vector<std::vector<keystore::x509::Certificate>>& chains);
   // The same on `upload_lane`; `owner` keeps the texts. When that takes too long the status is
   // unknown.
   boost::asio::awaitable<Result<Findings>> OfUpload(RequestContext context,
@@ -143,12 +146,14 @@ class Revocation {
 
   Parts parts_;
   std::atomic<bool> stopping_{false};
-  std::mutex rounds_;  // one at a time
+  std::mutex rounds_;   // one at a time
+  std::mutex keeping_;  // the book is written in the order of its states
   mutable std::mutex mutex_;
   TrustMark seen_ = 0;      // mark of the state that the last round was about
   WallTime not_before_{};   // after a failure
   WallTime quiet_until_{};  // after a round
   WallTime kept_{};         // when the book was written down
+  WallTime last_round_{};
   StatusBook book_;
   std::optional<WallTime> next_expiry_;
 };

@@ -48,11 +48,7 @@ Result<Revocation::Round> Revocation::Ask(bool anew) {
   // What is due is asked anew: an answer as old as the interval is none.
   const std::vector<StatusAnswer> answers =
       parts_.source.AskAll(questions, RulesOf(*in.snapshot, settings, /*anew=*/true));
-  if (stopping_) {
-    // That nobody answers a process that ends means nothing.
-    return MakeError(Kind::kUnavailable, "SHUTTING_DOWN", "signetd is about to end",
-                     "Try again once it runs.");
-  }
+  if (stopping_) return ShuttingDown();
   const WallTime now = parts_.clock.Now();
   bool keep = false;
   {
@@ -69,10 +65,11 @@ Result<Revocation::Round> Revocation::Ask(bool anew) {
     }
     if (settings.enabled || anew) book_.Keep(round.subjects);
     if (round.asked > 0) book_.Checked(now);
-    round.consequences = Consequences(book_, round.subjects, *in.snapshot, settings, now);
+    round.consequences = Consequences(book_, *in.snapshot, settings, now);
     seen_ = mark;
     next_expiry_ = NextExpiry(*in.snapshot, now);
     quiet_until_ = now + kQuiet;
+    last_round_ = now;
     keep = round.changed || anew || (round.asked > 0 && (kept_ > now || now - kept_ >= kKeep));
     if (keep) kept_ = now;
   }
@@ -93,6 +90,7 @@ StatusBook Revocation::Book() const {
 }
 
 void Revocation::Persist() {
+  const std::lock_guard keeping(keeping_);
   if (const auto kept = parts_.log.Remember(kRevocationMemory, Book().ToText()); !kept)
     Log(LogLevel::kError, "the status of certificates is not kept: " + kept.error().ToString());
 }
@@ -101,7 +99,8 @@ bool Revocation::SomethingIsDue() const {
   const keystore::PlanInput in = parts_.trust.Input();
   const std::lock_guard lock(mutex_);
   if (in.now < not_before_ && not_before_ - in.now <= kAfterFailure) return false;
-  if (seen_ != MarkOf(*in.snapshot)) return true;
+  // A clock that was set back gives back what it took.
+  if (in.now < last_round_ || seen_ != MarkOf(*in.snapshot)) return true;
   // Certificates come due one after another; they are asked for together.
   if (in.now < quiet_until_ && quiet_until_ - in.now <= kQuiet) return false;
   if (next_expiry_ && *next_expiry_ <= in.now) return true;

@@ -46,12 +46,6 @@ bool Full(const DistrustRequest& request) {
   return request.distrusted.size() + request.reinstated.size() >= keystore::kMaxDistrusted;
 }
 
-bool IsTrustEntry(const keystore::Snapshot& snapshot, const std::string& fingerprint) {
-  return std::any_of(snapshot.trust.begin(), snapshot.trust.end(), [&](const auto& store) {
-    return snapshot.TrustEntry(store.first, fingerprint) != nullptr;
-  });
-}
-
 // What the row asks of trust; absent: nothing.
 std::optional<DistrustRecord> Wanted(const std::string& fingerprint, const StatusRow& row,
                                      bool trusted, const RevocationSettings& settings,
@@ -75,6 +69,12 @@ std::optional<DistrustRecord> Wanted(const std::string& fingerprint, const Statu
 }
 
 }  // namespace
+
+bool IsTrustEntry(const keystore::Snapshot& snapshot, const std::string& fingerprint) {
+  return std::any_of(snapshot.trust.begin(), snapshot.trust.end(), [&](const auto& store) {
+    return snapshot.TrustEntry(store.first, fingerprint) != nullptr;
+  });
+}
 
 RevocationSettings RevocationSettingsOf(const keystore::PlanInput& in) {
   using keystore::SettingValue;
@@ -147,6 +147,8 @@ bool StatusBook::Note(const std::string& fingerprint, const StatusAnswer& answer
   StatusRow row;
   row.certificate = fingerprint;
   row.status = status;
+  const bool held =
+      answer.status == OcspStatus::kUnknown && answer.good_until && *answer.good_until > now;
   row.word = answer.word;
   row.detail = answer.detail;
   row.remedy = answer.remedy;
@@ -158,7 +160,11 @@ bool StatusBook::Note(const std::string& fingerprint, const StatusAnswer& answer
   row.asked = now;
   if (answer.status == OcspStatus::kUnknown && answer.word != kNoStatusSource)
     row.retry = answer.fresh_until;
-  const bool changed = known == rows_.end() || known->second.status != status;
+  if (held) {
+    row.status = kGood;
+    row.next_update = answer.good_until;
+  }
+  const bool changed = known == rows_.end() || known->second.status != row.status;
   rows_[fingerprint] = std::move(row);
   return changed;
 }
@@ -226,15 +232,12 @@ std::optional<WallTime> NextExpiry(const keystore::Snapshot& snapshot, WallTime 
   return next;
 }
 
-DistrustRequest Consequences(const StatusBook& book, const std::vector<StatusSubject>& subjects,
-                             const keystore::Snapshot& snapshot, const RevocationSettings& settings,
-                             WallTime now) {
+DistrustRequest Consequences(const StatusBook& book, const keystore::Snapshot& snapshot,
+                             const RevocationSettings& settings, WallTime now) {
   DistrustRequest request = ExpiredTrust(snapshot, now);
-  for (const StatusSubject& subject : subjects) {
-    const std::string& fingerprint = subject.certificate.fingerprint();
-    const StatusRow* row = book.Find(fingerprint);
-    if (row == nullptr) continue;
-    auto record = Wanted(fingerprint, *row, subject.trusted, settings, now);
+  for (const auto& [fingerprint, row] : book.rows()) {
+    if (row.status == kGood) continue;
+    auto record = Wanted(fingerprint, row, IsTrustEntry(snapshot, fingerprint), settings, now);
     if (!record) continue;
     const DistrustRecord* before = snapshot.Distrusted(fingerprint);
     // What is revoked stays so; all else gives way to what is known now.

@@ -65,8 +65,9 @@ class StatusBook {
   // The next time at which one of them is due; absent: the book is empty.
   std::optional<WallTime> NextDue(const RevocationSettings& settings, WallTime now) const;
 
-  // Notes an answer. What is unknown now replaces neither *revoked* nor a *good* that is still
-  // fresh. True when the status is another one than before.
+  // Notes an answer; one that could not be had while a *good* of before holds is that good one.
+  // What is unknown now replaces neither *revoked* nor a *good* that is still fresh. True when the
+  // status is another one than before.
   bool Note(const std::string& fingerprint, const StatusAnswer& answer, WallTime now);
   void Forget(const std::string& fingerprint) { rows_.erase(fingerprint); }
   // The row that `former` has of it, or none.
@@ -86,10 +87,9 @@ class StatusBook {
 // out until an operator clears it (keystore::kRevoked is never reinstated here). At most
 // keystore::kMaxDistrusted at once; the rest is owed still. Records of expired entries that
 // are no more go.
-keystore::DistrustRequest Consequences(const StatusBook& book,
-                                       const std::vector<StatusSubject>& subjects,
-                                       const keystore::Snapshot& snapshot,
+keystore::DistrustRequest Consequences(const StatusBook& book, const keystore::Snapshot& snapshot,
                                        const RevocationSettings& settings, WallTime now);
+bool IsTrustEntry(const keystore::Snapshot& snapshot, const std::string& fingerprint);
 // Of the clock alone; cheap.
 keystore::DistrustRequest ExpiredTrust(const keystore::Snapshot& snapshot, WallTime now);
 // When the clock next takes an entry out of trust, or gives one back.

@@ -339,8 +339,13 @@ TEST_F(RevocationTest, SwitchedOffWhatWasUnprovedComesBackAndWhatIsRevokedStays)
   SwitchOn();
   Set(keystore::kUnknownTrust, "hard");
   Tick();
-  ASSERT_EQ(Cause(bad), "revoked");
+  ASSERT_EQ(Cause(bad), "revoked") << Statuses();
   ASSERT_EQ(Cause(lost), "unproved") << Statuses();
+  // What would go out again at once is not given back.
+  api::RevocationClearRequest clear;
+  clear.id = Id(lost);
+  clear.reason = "we know it";
+  EXPECT_EQ(Wait(revocation_->Clear({}, Operation(), clear)).error().word, "STILL_UNPROVED");
   Set(keystore::kRevocationCheck, "false");
   Pass(1h);
   EXPECT_EQ(Cause(bad), "revoked");
@@ -418,6 +423,7 @@ TEST_F(RevocationTest, ExpiredEntriesAreRetiredAndComeBackWithTheClock) {
   Tick();
   Pass(366 * 24h);
   EXPECT_EQ(Cause(sub), "expired");
+  Tick();  // which sees the state that this left
   EXPECT_EQ(Cause(world_.ca.Pem("root")), "");
   api::RevocationClearRequest clear;
   clear.id = Id(sub);
@@ -474,6 +480,9 @@ TEST_F(RevocationTest, AnUploadIsAskedFor) {
   EXPECT_EQ(findings[0].severity, Severity::kWarning);
   Set(keystore::kUnknownUpload, "hard");
   EXPECT_EQ(revocation_->CheckUpload({{"tomcat-trust", {other}}}).at(0).severity, Severity::kError);
+  // Not hidden by the name's case, or by what stands beside it.
+  const std::string garbled = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+  EXPECT_THAT(revocation_->CheckUpload({{"Tomcat-Trust", {garbled, garbled + other}}}), SizeIs(1));
   // What cannot be read, and what names nobody, is somebody else's to refuse.
   EXPECT_THAT(revocation_->CheckUpload({{"tomcat-trust", {"garbage", world_.ca.Pem("int1")}}}),
               IsEmpty());

@@ -52,6 +52,10 @@ void OcspResponder::Put(const std::string& pem, const std::string& flag,
   std::string index;
   for (const auto& [unused, line] : lines_) index += line;
   WriteWhole(folder_ / "index.new", index);
+  // It tells files apart by number and by time in whole seconds, and numbers are given again.
+  std::filesystem::last_write_time(
+      std::filesystem::path(folder_ / "index.new"),
+      std::filesystem::file_time_type::clock::now() + std::chrono::seconds(++written_));
   std::filesystem::rename(folder_ / "index.new", folder_ / "index.txt");
   // It looks for another index behind each request, so the next answer would be an old one.
   if (program_ == nullptr) return;

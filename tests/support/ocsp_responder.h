@@ -30,6 +30,7 @@ class OcspResponder {
   const CertificateAuthority& ca_;
   std::string issuer_, port_ = "0";
   ScratchFolder folder_;
+  int written_ = 0;
   std::map<std::string, std::string> lines_;  // of its index, by serial
   std::unique_ptr<RunningProgram> program_;
 };
