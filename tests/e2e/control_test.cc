@@ -304,6 +304,8 @@ TEST(ControlOfUnits, WhatIsBelowTheRouterRestartsWithIt) {
   appliance.EditConfig("[outgoing]",
                        services + "[control]\nbus = \"" + systemd.address() + "\"\n[outgoing]");
   appliance.StartAndWait();
+  // The unit begins when somebody first asks for it, which is to be before the change.
+  ASSERT_FALSE(appliance.List("service.list").empty());
   ASSERT_EQ(appliance.Cli({"certificate", "generate", "cup-xmpp", "--yes"}).code, 0);
   const json::value plan = appliance.MustRpc("service.plan");
   ASSERT_EQ(plan.at("steps").as_array().size(), 2u) << json::serialize(plan);
