@@ -12,6 +12,7 @@
 #include "services/connections/connections.h"
 #include "services/joined.h"
 #include "services/revocation/revocation.h"
+#include "services/round_turn.h"
 
 namespace signet::services {
 
@@ -155,9 +156,9 @@ void Connections::Publish(const Held& before, const Found& found, Findings faile
   seen_ = mark;
 }
 
-Result<Connections::Round> Connections::CheckAll(Due why) {
-  const std::unique_lock one(rounds_, std::try_to_lock);
-  if (!one.owns_lock()) {
+Result<Connections::Round> Connections::CheckAll(Due why, std::chrono::seconds patience) {
+  const auto turn = TakeTurn(rounds_, patience, stopping_);
+  if (!turn.owns_lock()) {
     return MakeError(Kind::kConflict, "CHECK_RUNS", "a check of the connections is running already",
                      "'signet connection list' tells what came of it, in a moment.");
   }
@@ -265,7 +266,7 @@ Connections::Due Connections::IsDue() const {
 boost::asio::awaitable<void> Connections::Tick() {
   const Due due = IsDue();
   if (due == Due::kNo) co_return;
-  auto job = [this, due] { return CheckAll(due); };
+  auto job = [this, due] { return CheckAll(due, std::chrono::seconds(0)); };
   Result<Round> round = co_await RunOn(parts_.lane, std::move(job), kRoundLimit);
   if (!round || round.value().failing == 0) co_return;
   // What cannot be audited is not done.

@@ -18,6 +18,7 @@ using keystore::x509::Certificate;
 namespace {
 
 constexpr char kMemory[] = "connection/";
+constexpr std::chrono::seconds kPatience{20};  // for a check that is under way
 constexpr Duration kRoundLimit = std::chrono::hours(6);
 constexpr std::size_t kMaxChain = 8, kMaxItems = 1000, kMaxPeer = 256;
 
@@ -216,7 +217,7 @@ boost::asio::awaitable<Result<api::Change>> Connections::Remove(
 boost::asio::awaitable<Result<api::ConnectionCheck>> Connections::Check(
     RequestContext, std::shared_ptr<keystore::Operation> operation) {
   auto job = [this]() -> Result<Round> {
-    SIGNET_TRY(Round round, CheckAll(Due::kTime));
+    SIGNET_TRY(Round round, CheckAll(Due::kTime, kPatience));
     CloseFailing(round);
     return round;
   };

@@ -96,7 +96,7 @@ class Connections {
   // Blocks. Judges all, and notes the verdicts; what fails is to be closed.
   enum class Due : std::uint8_t { kNo, kChanged, kAgain, kTime };
   // kConflict CHECK_RUNS, kUnavailable SHUTTING_DOWN.
-  Result<Round> CheckAll(Due why);
+  Result<Round> CheckAll(Due why, std::chrono::seconds patience);
   Findings FindProbed(const Held& before, Found& found) const;
   void JudgeAll(const std::vector<std::shared_ptr<Connection>>& connections, bool anew) const;
   void Publish(const Held& before, const Found& found, Findings failed, TrustMark mark, Due why);

@@ -7,6 +7,7 @@
 #include "platform/logging.h"
 #include "services/joined.h"
 #include "services/revocation/revocation.h"
+#include "services/round_turn.h"
 
 namespace signet::services {
 
@@ -19,6 +20,7 @@ namespace {
 constexpr Duration kNap = std::chrono::seconds(1);
 constexpr Duration kRoundLimit = std::chrono::hours(6);  // ten thousand, and responders that hang
 constexpr Duration kChangeLimit = std::chrono::minutes(2);
+constexpr std::chrono::seconds kPatience{20};  // of who asks, for a round that is under way
 constexpr auto kAfterFailure = std::chrono::minutes(1);
 constexpr auto kQuiet = std::chrono::minutes(1);  // between two rounds, when nothing changed
 constexpr auto kKeep = std::chrono::minutes(10);  // the book is written down, when nothing changed
@@ -27,8 +29,8 @@ constexpr auto kKeep = std::chrono::minutes(10);  // the book is written down, w
 
 // Blocks. kConflict CHECK_RUNS, kUnavailable SHUTTING_DOWN.
 Result<Revocation::Round> Revocation::Ask(bool anew) {
-  const std::unique_lock one(rounds_, std::try_to_lock);
-  if (!one.owns_lock()) {
+  const auto turn = TakeTurn(rounds_, anew ? kPatience : std::chrono::seconds(0), stopping_);
+  if (!turn.owns_lock()) {
     return MakeError(Kind::kConflict, "CHECK_RUNS", "a revocation check is running already",
                      "'signet revocation show' tells what came of it, in a moment.");
   }

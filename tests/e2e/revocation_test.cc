@@ -272,11 +272,14 @@ TEST_F(RevocationJob, AnIkeSaWhosePeerIsRevokedIsClosed) {
   IkePair pair(first, second);
   pair.Start();
   ASSERT_TRUE(pair.Connect().has_value());
-  appliance_.EditConfig("[outgoing]", "[connection.site]\nkind = \"ipsec\"\nvici = \"" +
-                                          pair.FirstVici() + "\"\n[outgoing]");
   appliance_.StartAndWait();
   Must({"trust", "upload", "ipsec-trust", ca_.File("root"), "--yes"});
   SwitchOn();
+  EXPECT_EQ(appliance_.Stop(), 0);
+  // A peer that leads nowhere is closed at the first look.
+  appliance_.EditConfig("[outgoing]", "[connection.site]\nkind = \"ipsec\"\nvici = \"" +
+                                          pair.FirstVici() + "\"\n[outgoing]");
+  appliance_.StartAndWait();
   const auto connections = [&] {
     Must({"connection", "check"});
     return appliance_.List("connection.list");
