@@ -13,6 +13,16 @@ namespace {
 constexpr Duration kStoreLimit = std::chrono::seconds(10);
 constexpr int kUndoAttempts = 5;
 constexpr std::size_t kStoredInRecord = 1000;
+
+// Of a plan without a step: nothing is written.
+ChangeResult SoAlready(Operation& operation, const Plan& plan) {
+  ChangeResult result;
+  result.operation = operation.id;
+  result.findings = plan.findings;
+  operation.detail = "it is so already";
+  return result;
+}
+
 }  // namespace
 
 Result<ChangeResult> Trust::Finish(Operation& operation, const std::string& method,
@@ -180,13 +190,7 @@ Result<ChangeResult> Trust::Distrust(Operation& operation, const DistrustRequest
   const PlanInput in = Input();
   SIGNET_TRY(const DistrustPlan plan, PlanDistrust(in, request));
   SIGNET_TRY(CheckPlan(plan, wanted));
-  if (plan.steps.empty()) {
-    ChangeResult result;
-    result.operation = operation.id;
-    result.findings = plan.findings;
-    operation.detail = "it is so already";
-    return result;
-  }
+  if (plan.steps.empty()) return SoAlready(operation, plan);
   Transaction transaction;
   for (DistrustRecord record : plan.distrusted) {
     record.operation = operation.id;
@@ -204,13 +208,7 @@ Result<ChangeResult> Trust::Set(Operation& operation, const SettingValues& value
   const PlanInput in = Input();
   SIGNET_TRY(const SettingPlan plan, PlanSettings(in, values));
   SIGNET_TRY(CheckPlan(plan, wanted));
-  if (plan.steps.empty()) {
-    ChangeResult result;
-    result.operation = operation.id;
-    result.findings = plan.findings;
-    operation.detail = "it is so already";
-    return result;
-  }
+  if (plan.steps.empty()) return SoAlready(operation, plan);
   Transaction transaction;
   std::string detail;
   for (const auto& [name, value] : plan.values) {
