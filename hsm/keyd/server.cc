@@ -163,7 +163,7 @@ AgentServer::Impl::Received AgentServer::Impl::Receive(Client& client, char* scr
 }
 
 void AgentServer::Impl::Serve(Worker& self, Client& client, char* scratch) {
-  client.deadline = 0;  // nothing of it waits now
+  client.deadline.exchange(0);  // nothing of it waits now; and sees all that PutDown wrote
   int turns = 0;
   int patience = kImpatience;
   while (true) {
