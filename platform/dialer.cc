@@ -28,7 +28,7 @@ namespace {
 
 using std::chrono::steady_clock;
 
-constexpr int kMaxLookups = 8;            // threads inside the C library's resolver
+constexpr int kMaxLookups = 8;            // threads inside the C library's resolver; others wait
 constexpr std::size_t kMaxAddresses = 8;  // of one host; more would only share the time out
 
 constexpr long kLook = 500;  // milliseconds between two looks whether the process ends
@@ -57,7 +57,35 @@ struct Lookup {
   std::vector<IpAddress> addresses;
 };
 
-std::atomic<int> lookups_under_way{0};
+// Never destroyed: threads that nobody waits for use it until the process is gone.
+struct LookupSlots {
+  std::mutex mutex;
+  std::condition_variable freed;
+  int taken = 0;
+};
+LookupSlots& Slots() {
+  static auto& slots = *new LookupSlots;
+  return slots;
+}
+
+bool TakeSlot(SteadyTime deadline) {
+  LookupSlots& slots = Slots();
+  std::unique_lock lock(slots.mutex);
+  while (slots.taken >= kMaxLookups) {
+    if (ends || steady_clock::now() >= deadline) return false;
+    slots.freed.wait_until(
+        lock, std::min(deadline, steady_clock::now() + std::chrono::milliseconds(kLook)));
+  }
+  ++slots.taken;
+  return true;
+}
+
+void FreeSlot() {
+  LookupSlots& slots = Slots();
+  const std::lock_guard lock(slots.mutex);
+  --slots.taken;
+  slots.freed.notify_one();
+}
 
 void RunLookup(const std::shared_ptr<Lookup>& lookup) {
   addrinfo hints{};
@@ -80,15 +108,12 @@ void RunLookup(const std::shared_ptr<Lookup>& lookup) {
   }
   if (code == 0) ::freeaddrinfo(list);
   lookup->ready.notify_one();
-  lookups_under_way.fetch_sub(1);
+  FreeSlot();
 }
 
 // A thread without signals (they belong to the daemon's own threads) that nobody waits for.
-bool StartLookup(std::shared_ptr<Lookup> lookup) {
-  if (lookups_under_way.fetch_add(1) >= kMaxLookups) {
-    lookups_under_way.fetch_sub(1);
-    return false;
-  }
+bool StartLookup(std::shared_ptr<Lookup> lookup, SteadyTime deadline) {
+  if (!TakeSlot(deadline)) return false;
   sigset_t all, before;
   ::sigfillset(&all);
   ::pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -96,7 +121,7 @@ bool StartLookup(std::shared_ptr<Lookup> lookup) {
   try {
     std::thread([lookup = std::move(lookup)] { RunLookup(lookup); }).detach();
   } catch (const std::system_error&) {
-    lookups_under_way.fetch_sub(1);
+    FreeSlot();
     started = false;
   }
   ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
@@ -113,7 +138,7 @@ Error NotFound(Kind kind, const std::string& host, const std::string& problem) {
 Result<std::vector<IpAddress>> Resolve(const std::string& host, SteadyTime deadline) {
   auto lookup = std::make_shared<Lookup>();
   lookup->host = host;
-  if (!StartLookup(lookup)) {
+  if (!StartLookup(lookup, deadline)) {
     return MakeError(Kind::kExhausted, "RESOLVER_BUSY",
                      host + ": too many questions to the name servers have no answer yet",
                      "Check this machine's name servers (/etc/resolv.conf), then try again, or "
