@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kMaxPin = 255;
 
 Error Unavailable(const std::string& why) {
-  return MakeError(signet::Kind::kTokenLocked, "PIN_UNAVAILABLE", "no PIN from its source: " + why,
+  return MakeError(signet::Kind::kTokenLocked, "PIN_UNAVAILABLE",
+                   "no secret comes from its source: " + why,
                    "Correct the PIN's source and restart, or unlock the token by hand.");
 }
 

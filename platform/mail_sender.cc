@@ -238,9 +238,4 @@ Result<std::vector<MailOutcome>> SendMail(const MailServer& server, const Mail& 
   return Failed(server, ending, transcript);
 }
 
-bool MayMailLater(const Error& error) {
-  return error.kind == Kind::kUnavailable || error.kind == Kind::kTimeout ||
-         error.kind == Kind::kExhausted || error.kind == Kind::kUnreachable;
-}
-
 }  // namespace signet

@@ -67,8 +67,4 @@ struct MailOutcome {
 //   MAIL_TIMED_OUT                       kTimeout
 Result<std::vector<MailOutcome>> SendMail(const MailServer& server, const Mail& mail);
 
-// Whether the same mail may go later with nothing changed by a person: the server is busy, silent,
-// unreachable. Not where settings, certificates or a refusal are at fault.
-bool MayMailLater(const Error& error);
-
 }  // namespace signet

@@ -84,7 +84,14 @@ services::MailQueue::Sender MakeSender(const MailConfig& config, std::string hel
     if (!config.user.empty()) {
       server.user = config.user;
       SIGNET_TRY(const hsm::PinSource source, hsm::PinSource::Parse(config.password_source));
-      SIGNET_TRY(server.password, source.Read(files));
+      auto password = source.Read(files);
+      if (!password) {
+        return MakeError(Kind::kUnavailable, "MAIL_PASSWORD_UNAVAILABLE",
+                         "the mail server's password: " + password.error().detail,
+                         "Correct 'password-source' of [mail] in signet.toml, and that signetd may "
+                         "read what it names.");
+      }
+      server.password = std::move(password).value();
     }
     if (!config.trust_store.empty()) {
       server.trust_pem = AnchorsOf(*state.Now(), config.trust_store);

@@ -119,7 +119,6 @@ TEST_F(MailSender, AWrongOrMissingPasswordIsARefusalForGood) {
   const auto wrong = SendMail(server, Digest());
   ASSERT_EQ(Word(wrong), "MAIL_LOGIN_REFUSED");
   EXPECT_THAT(wrong.error().detail, AllOf(HasSubstr("535"), Not(HasSubstr("wrong-password"))));
-  EXPECT_FALSE(MayMailLater(wrong.error()));
   server.user.clear();
   EXPECT_EQ(Word(SendMail(server, Digest())), "MAIL_LOGIN_REFUSED");  // 530
   EXPECT_TRUE(peer.TookNothing());
@@ -138,7 +137,7 @@ with open(process + 'maps') as maps, open(process + 'mem', 'rb') as memory:
     for line in maps:
         area, access = line.split()[:2]
         begin, end = (int(at, 16) for at in area.split('-'))
-        if access.startswith('rw'):
+        if access.startswith('rw') and end - begin < 1 << 32:  # not the shadow of a sanitizer
             memory.seek(begin)
             octets = memory.read(end - begin)
             found += sum(map(octets.count, wanted))
@@ -166,7 +165,6 @@ TEST_F(MailSender, APasswordNeverCrossesTheNetworkReadable) {
   server.password = Secret(kPassword);
   const auto sent = SendMail(server, Digest());
   ASSERT_EQ(Word(sent), "MAIL_PASSWORD_IN_CLEAR");
-  EXPECT_FALSE(MayMailLater(sent.error()));
   EXPECT_FALSE(nobody.Called(0ms));
 }
 
@@ -182,7 +180,6 @@ TEST_F(MailSender, WithoutStartTlsNothingIsSaid) {
     server.password = Secret(kPassword);
     const auto sent = SendMail(server, Digest());
     ASSERT_EQ(Word(sent), word) << mode << (sent ? "" : sent.error().ToString());
-    EXPECT_EQ(MayMailLater(sent.error()), word != "MAIL_NO_STARTTLS");
     EXPECT_THAT(peer.Output(), AllOf(Not(HasSubstr("AUTH")), Not(HasSubstr("MAIL FROM"))));
   }
 }
@@ -200,7 +197,6 @@ TEST_F(MailSender, TheServersCertificateIsVerifiedWithItsName) {
     server.trust_pem = ReadWhole(MakePair(folder_ / "other", kEcKey).certificate);
     const auto sent = SendMail(server, Digest());
     ASSERT_EQ(Word(sent), "MAIL_TLS_UNTRUSTED") << mode;
-    EXPECT_FALSE(MayMailLater(sent.error()));
     server.trust_pem = "no certificate";
     EXPECT_EQ(Word(SendMail(server, Digest())), "MAIL_TRUST_INVALID") << mode;
     EXPECT_TRUE(peer.TookNothing());
@@ -208,7 +204,6 @@ TEST_F(MailSender, TheServersCertificateIsVerifiedWithItsName) {
   const MailPeer plain("plain");
   const auto sent = SendMail(Trusting(plain, MailSecurity::kTls), Digest());
   ASSERT_EQ(Word(sent), "MAIL_TLS_FAILED");
-  EXPECT_TRUE(MayMailLater(sent.error()));
 }
 
 }  // namespace
