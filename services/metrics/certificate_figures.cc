@@ -77,6 +77,7 @@ std::vector<Entry> EntriesOf(const keystore::Snapshot& snapshot, CertificateFigu
   std::vector<Entry> entries;
   for (const auto& [store, shards] : snapshot.trust) {
     TrustStoreFigures& one = figures.stores[store];
+    const std::string* name = &store;  // clang 14 has no lambdas that capture a binding
     snapshot.EachTrustEntry(store, "", [&](const keystore::TrustEntryRecord& entry) {
       ++one.entries;
       const StoredCertificate* row = snapshot.certificates->Find(entry.certificate);
@@ -84,7 +85,7 @@ std::vector<Entry> EntriesOf(const keystore::Snapshot& snapshot, CertificateFigu
       if (!one.earliest || row->not_after() < *one.earliest) one.earliest = row->not_after();
       const keystore::IdentityVersion* owner = snapshot.Current(entry.purpose);
       if (owner == nullptr || owner->certificate != entry.certificate)
-        entries.push_back({&store, &entry.kind, row});
+        entries.push_back({name, &entry.kind, row});
       return true;
     });
   }

@@ -1,58 +1,36 @@
 // An OCSP responder's octets, as they come and signed anew by the issuing CA, so that what lies
 // behind the signature is reached, too. The players are those of tests/support/make_ocsp.py.
-#include <openssl/err.h>
 #include <openssl/ocsp.h>
-#include <openssl/pem.h>
 
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
-#include <fstream>
-#include <iterator>
 #include <string_view>
 
 #include "keystore/x509/ocsp.h"
 #include "keystore/x509/openssl_ptr.h"
+#include "tests/fuzz/players.h"
 
 namespace {
 
 using namespace signet;
 using namespace signet::keystore::x509;
+using fuzz::Require;
 
 using ResponsePtr = std::unique_ptr<OCSP_RESPONSE, Deleter<OCSP_RESPONSE_free>>;
 using BasicPtr = std::unique_ptr<OCSP_BASICRESP, Deleter<OCSP_BASICRESP_free>>;
 
-void Require(bool condition) {
-  if (!condition) std::abort();
-}
-
-std::string Read(const char* name) {
-  std::ifstream in(std::string(OCSP_PLAYERS) + "/" + name, std::ios::binary);
-  Require(in.good());
-  return {std::istreambuf_iterator<char>(in), {}};
-}
-Certificate Player(const char* name) {
-  auto certificate = Certificate::FromDer(Read(name));
-  Require(certificate.has_value());
-  return std::move(certificate).value();
-}
-PkeyPtr Key(const char* name) {
-  const std::string pem = Read(name);
-  const BioPtr bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())));
-  PkeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr));
-  Require(key != nullptr);
-  return key;
-}
-
 struct World {
-  Certificate leaf = Player("leaf.der"), ca = Player("ca.der"), root = Player("root.der");
-  PkeyPtr key = Key("ca.key");
+  Certificate leaf = fuzz::Player(OCSP_PLAYERS "/leaf.der"),
+              ca = fuzz::Player(OCSP_PLAYERS "/ca.der"),
+              root = fuzz::Player(OCSP_PLAYERS "/root.der");
+  PkeyPtr key = fuzz::Key(OCSP_PLAYERS "/ca.key");
   OcspRules rules;
   OcspSignerRules signer;
 
   World() {
     rules.now = signer.now = ParseTime("2026-06-01T00:00:00Z").value();
-    rules.designated = {Player("designated.der"), Player("plain.der")};
+    rules.designated = {fuzz::Player(OCSP_PLAYERS "/designated.der"),
+                        fuzz::Player(OCSP_PLAYERS "/plain.der")};
     signer.trusted = {root};
     signer.untrusted = {ca};
   }
@@ -94,10 +72,8 @@ std::string SignedAnew(const World& world, std::string_view der) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const World world;
-  const std::string_view octets(reinterpret_cast<const char*>(data), size);
-  Exercise(world, octets);
-  const std::string anew = SignedAnew(world, octets);
-  ERR_clear_error();
-  if (!anew.empty()) Exercise(world, anew);
+  fuzz::AsItComesAndSignedAnew(
+      data, size, [](std::string_view der) { Exercise(world, der); },
+      [](std::string_view der) { return SignedAnew(world, der); });
   return 0;
 }

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from certs.der_tree import Node, changed
-from certs.issue import BEGIN, DER, HOST, LATER, OUT, TLS, make, name, new_key, save, write
+from certs.issue import BEGIN, DER, HOST, LATER, OUT, TLS, make, name, new_key, save, save_key, write
 
 NOW = datetime.datetime(2026, 6, 1)
 HOUR = datetime.timedelta(hours=1)
@@ -50,6 +50,7 @@ class World:
         self.sub = make(name("Sub"), self.leaf_key.public_key(), self.ca, self.key, ca=True, end=LATER)
         for file in ["root", "ca", "sub"]:
             save(file, getattr(self, file))
+        save_key("ca", self.key)
 
     def issue(self, file, ca=None, key=None, **kwargs):
         cert = make(name(file), self.leaf_key.public_key(), ca or self.ca, key or self.key, sans=HOST, eku=TLS, end=LATER,

@@ -10,13 +10,13 @@ import os
 import sys
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509 import ocsp
 from cryptography.x509.oid import ExtendedKeyUsageOID as EKU
 
 from certs.der_tree import Node, extension, oid, parse, signature
-from certs.issue import DER, HOST, LATER, OUT, PEM, TLS, make, name, new_key, save, write
+from certs.issue import DER, HOST, LATER, OUT, PEM, TLS, make, name, new_key, save, save_key, write
 
 NOW = datetime.datetime(2026, 6, 1)
 HOUR = datetime.timedelta(hours=1)
@@ -132,8 +132,7 @@ class World:
             write(file + ".pem", getattr(self, file).public_bytes(PEM))
         save("twin", twin)
         for file, key in [("ca", self.ca_key), ("leaf", self.leaf_key)]:
-            write(file + ".key", key.private_bytes(PEM, serialization.PrivateFormat.PKCS8,
-                                                   serialization.NoEncryption()))
+            save_key(file, key)
 
     def issue(self, subject, key, by=None, **kwargs):
         """By the issuing CA unless `by` names another Responder; None as its certificate is self-signed."""

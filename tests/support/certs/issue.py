@@ -73,5 +73,9 @@ def make(subject, public, issuer=None, issuer_key=None, ca=False, path=None, san
     return b.sign(issuer_key, digest)
 
 
+def save_key(file, key):
+    write(file + ".key", key.private_bytes(PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+
+
 def save(file, cert):
     write(file + ".der", cert if isinstance(cert, bytes) else cert.public_bytes(DER))
