@@ -281,11 +281,15 @@ Result<LscCount> SqliteLscRegister::Count(WallTime now, std::chrono::seconds sta
 
 LscEntry LscEntryOf(const x509::Certificate& certificate, WallTime now) {
   const x509::Certificate::Fields& fields = certificate.fields();
-  // Lengths first, so that no two pairs of names are one text.
+  // Whose it is when its name names a device; else it is somebody of its own. Lengths first, so
+  // that no two pairs of names are one text.
+  std::string holder = fields.common_name.empty()
+                           ? fields.fingerprint
+                           : std::to_string(fields.subject_der.size()) + ":" + fields.subject_der +
+                                 fields.issuer_der;
   return {{fields.fingerprint, fields.subject, fields.issuer, fields.common_name, fields.serial,
            fields.not_before, fields.not_after, now},
-          Sha256Hex(std::to_string(fields.subject_der.size()) + ":" + fields.subject_der +
-                    fields.issuer_der)};
+          Sha256Hex(holder)};
 }
 
 Result<std::unique_ptr<LscRegister>> LscRegister::Open(const std::string& path) {

@@ -29,7 +29,8 @@ struct LscRow {
 // What is registered.
 struct LscEntry {
   LscRow row;
-  std::string holder;  // SHA-256 (hex) of the names of subject and issuer: whose it is
+  std::string holder;  // SHA-256 (hex) of the names of subject and issuer: whose it is; without a
+                       // common name of the certificate itself
 };
 LscEntry LscEntryOf(const x509::Certificate& certificate, WallTime now);
 

@@ -91,7 +91,7 @@ void CountOutcomes(const std::vector<LscOutcome>& outcomes,
         ++answer.superseded;
         report.Add(Severity::kInfo, "LSC_SUPERSEDED",
                    "'" + row.subject + "' (serial " + row.serial +
-                       ") is older than the certificate that is registered for it, which stays",
+                       ") is no newer than the certificate that is registered for it, which stays",
                    row.fingerprint);
         break;
     }
