@@ -6,6 +6,7 @@
 #include "tests/e2e/invariants.h"
 #include "tests/support/appliance.h"
 #include "tests/support/certificate_authority.h"
+#include "tests/support/tls_login.h"
 
 namespace signet::testing {
 namespace {
@@ -79,62 +80,30 @@ TEST_F(Exchange, ImportIntoCallManagerTrustNamesCallManager) {
 
 class Roles : public ::testing::Test {
  protected:
-  // The clients of signet.toml, each with a certificate of its own.
-  void SetUp() override {
-    std::string rows;
-    for (const auto& [name, more] :
-         {std::pair{"boss", "role = \"administrator\""}, std::pair{"helper", "role = \"operator\""},
-          std::pair{"looker", "role = \"auditor\""},
-          std::pair{"proxy", "role = \"service\"\npurposes = [\"cup\"]"}}) {
-      const std::string base = appliance_.Spare(name);
-      MustRun({"openssl",  "req",
-               "-x509",    "-nodes",
-               "-newkey",  "ec",
-               "-pkeyopt", "ec_paramgen_curve:P-256",
-               "-subj",    std::string("/CN=") + name,
-               "-days",    "30",
-               "-addext",  "extendedKeyUsage=clientAuth",
-               "-addext",  "keyUsage=critical,digitalSignature",
-               "-keyout",  base + ".key",
-               "-out",     base + ".pem"});
-      rows += std::string("[client.") + name + "]\nfingerprint = \"" +
-              Fingerprint(ReadWhole(base + ".pem")) + "\"\n" + more + "\n";
-    }
-    appliance_.EditConfig("[outgoing]", rows + "[outgoing]");
-    appliance_.StartAndWait();
-  }
-  json::object Call(const std::string& client, const std::string& method,
-                    const json::object& params) {
-    const std::string base = appliance_.Spare(client);
-    const json::object call{{"jsonrpc", "2.0"}, {"id", 1}, {"method", method}, {"params", params}};
-    const std::string answer = MustRun(
-        {"curl", "-sk", "--noproxy", "*", "--cert", base + ".pem", "--key", base + ".key", "-H",
-         "Content-Type: application/json", "-d", json::serialize(call), appliance_.url() + "/rpc"});
-    return json::parse(answer).as_object();
-  }
-  static std::string Word(const json::object& answer) {
-    return answer.contains("error") ? Text(answer.at("error").at("data").at("code")) : "";
-  }
+  void SetUp() override { appliance_.StartAndWait(); }
 
   Appliance appliance_;
   CertificateAuthority ca_;
+  TlsLogin boss_{appliance_, "boss", "role = \"administrator\""};
+  TlsLogin helper_{appliance_, "helper", "role = \"operator\""};
+  TlsLogin looker_{appliance_, "looker", "role = \"auditor\""};
+  TlsLogin proxy_{appliance_, "proxy", "role = \"service\"\npurposes = [\"cup\"]"};
 };
 
 // SPEC C9: deleting a trust entry needs the privilege; without it the operation is not offered.
 TEST_F(Roles, OnlyAnAdministratorIsOfferedTheDeletionOfATrustEntry) {
   ASSERT_EQ(appliance_.Cli({"trust", "upload", "cup-trust", ca_.File("root"), "--yes"}).code, 0);
   const json::object entry{{"store", "cup-trust"}, {"id", Fingerprint(ca_.Pem("root"))}};
-  for (const char* client : {"helper", "looker", "proxy"}) {
+  for (const TlsLogin* client : {&helper_, &looker_, &proxy_}) {
     const std::string offered =
-        json::serialize(Call(client, "rpc.discover", {}).at("result").at("methods"));
-    EXPECT_EQ(offered.find("trust.delete"), std::string::npos) << client;
-    EXPECT_EQ(Word(Call(client, "trust.delete", entry)), "ACCESS_DENIED") << client;
+        json::serialize(client->Call("rpc.discover").at("result").at("methods"));
+    EXPECT_EQ(offered.find("trust.delete"), std::string::npos);
+    EXPECT_EQ(client->Word("trust.delete", entry), "ACCESS_DENIED");
   }
-  EXPECT_EQ(Word(Call("helper", "trust.show", entry)), "");
-  EXPECT_NE(json::serialize(Call("boss", "rpc.discover", {})).find("trust.delete"),
-            std::string::npos);
-  EXPECT_EQ(Word(Call("boss", "trust.delete", entry)), "");
-  EXPECT_EQ(Word(Call("helper", "trust.show", entry)), "TRUST_ENTRY_UNKNOWN");
+  EXPECT_EQ(helper_.Word("trust.show", entry), "");
+  EXPECT_NE(json::serialize(boss_.Call("rpc.discover")).find("trust.delete"), std::string::npos);
+  EXPECT_EQ(boss_.Word("trust.delete", entry), "");
+  EXPECT_EQ(helper_.Word("trust.show", entry), "TRUST_ENTRY_UNKNOWN");
 }
 
 // SPEC K2: a finding is overridden by an administrator alone.
@@ -143,20 +112,20 @@ TEST_F(Roles, OperatorsDoNotOverrideFindings) {
                             {"pem", ca_.Pem("root")},
                             {"force", json::array{"SAN_MISSING"}},
                             {"reason", "why not"}};
-  EXPECT_EQ(Word(Call("helper", "certificate.upload", forced)), "FORCE_DENIED");
-  EXPECT_NE(Word(Call("boss", "certificate.upload", forced)), "FORCE_DENIED");
+  EXPECT_EQ(helper_.Word("certificate.upload", forced), "FORCE_DENIED");
+  EXPECT_NE(boss_.Word("certificate.upload", forced), "FORCE_DENIED");
 }
 
 // ABUSE 67: with the key of another purpose.
 TEST_F(Roles, ServiceSignsWithTheKeysOfItsOwnPurposesOnly) {
   const json::object message{{"purpose", "cup"}, {"data", "aGVsbG8="}};
-  EXPECT_EQ(Word(Call("proxy", "key.sign", message)), "");
+  EXPECT_EQ(proxy_.Word("key.sign", message), "");
   for (const char* other : {"cup-ECDSA", "tomcat", "appliance", "nothing"}) {
     json::object foreign = message;
     foreign["purpose"] = other;
-    EXPECT_NE(Word(Call("proxy", "key.sign", foreign)), "") << other;
+    EXPECT_NE(proxy_.Word("key.sign", foreign), "") << other;
   }
-  EXPECT_EQ(Word(Call("helper", "key.sign", message)), "ACCESS_DENIED");
+  EXPECT_EQ(helper_.Word("key.sign", message), "ACCESS_DENIED");
 }
 
 }  // namespace

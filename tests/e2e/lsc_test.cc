@@ -7,6 +7,7 @@
 
 #include "tests/support/appliance.h"
 #include "tests/support/certificate_authority.h"
+#include "tests/support/tls_login.h"
 
 namespace signet::testing {
 namespace {
@@ -212,23 +213,13 @@ TEST_F(Lsc, ADamagedRegisterKeepsNobodyFromTheRest) {
 
 // SPEC M1: the certificates with which administrators log in, once they did.
 TEST_F(Lsc, AClientThatLoggedInIsWatched) {
-  const std::string base = appliance_.Spare("boss");
-  MustRun({"openssl", "req", "-x509", "-nodes", "-newkey", "ec", "-pkeyopt",
-           "ec_paramgen_curve:P-256", "-subj", "/CN=boss", "-days", "10", "-addext",
-           "extendedKeyUsage=clientAuth", "-keyout", base + ".key", "-out", base + ".pem"});
-  appliance_.EditConfig("[outgoing]", "[client.boss]\nfingerprint = \"" +
-                                          Fingerprint(ReadWhole(base + ".pem")) +
-                                          "\"\nrole = \"administrator\"\n[outgoing]");
+  const TlsLogin boss(appliance_, "boss", "role = \"administrator\"", 10);
   appliance_.StartAndWait();
   const auto watched = [&] {
     return json::serialize(appliance_.MustRpc("monitor.show").at("certificates"));
   };
   EXPECT_THAT(watched(), Not(HasSubstr("boss")));
-  const std::string answer =
-      MustRun({"curl", "-sk", "--noproxy", "*", "--cert", base + ".pem", "--key", base + ".key",
-               "-H", "Content-Type: application/json", "-d",
-               R"({"jsonrpc":"2.0","id":1,"method":"status.show"})", appliance_.url() + "/rpc"});
-  EXPECT_THAT(answer, HasSubstr("operational"));
+  EXPECT_EQ(boss.Word("status.show"), "");
   EXPECT_THAT(watched(), HasSubstr("client certificate of boss"));
   ASSERT_EQ(appliance_.Stop(), 0);
   appliance_.StartAndWait();

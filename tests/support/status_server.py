@@ -12,6 +12,7 @@ each request and "done PORT" after its answer. What is answered is decided by th
   /http/STATUS        that status; /http/STATUS/SECONDS with Retry-After
   /slow/MS/...        the rest of the path, MS milliseconds later
   /age/CONTROL/...    the rest of the path, with that Cache-Control
+  /once/TAG/...       the rest of the path the first time; the connection is closed ever after
   /odd/NAME           see ODD
 """
 import asyncio
@@ -58,6 +59,7 @@ class Servers:
             lies(self.world)
         self.by_serial = {}
         self.replayed = None
+        self.answered_once = set()
 
     # --- certificates whose URLs lead here
     def issue(self, file, *extra):
@@ -77,6 +79,8 @@ class Servers:
         self.issue("with-two-responders", access(here + "/live/unknown", here + "/live/good?second"))
         self.issue("with-odd-urls", access("ldap://127.0.0.1/x", "http://127.0.0.1:1@x/", here + "/live/good"))
         self.issue("with-dead-first", access(there + "/odd/close"), points(here + "/list/whole.crl"))
+        self.issue("revoked-once", access(there + "/once/revoked/live/revoked"), points(here + "/list/older.crl"))
+        self.issue("good-once", access(there + "/once/good/live/no-next"))
         self.issue("with-bad-list", points(here + "/list/forged.crl"))
         for file, path in {"stale": "/list/stale.crl", "html": "/odd/html", "huge": "/odd/large", "missing": "/http/404",
                            "failing": "/http/500", "cut": "/odd/early", "inside": "/odd/inside"}.items():
@@ -108,6 +112,7 @@ class Servers:
             times = dict({"begin": m.NOW - HOUR, "end": m.NOW + 24 * HOUR}, **kwargs)
             write(file + ".crl", make_list(w.ca.subject, key, **times).public_bytes(DER))
         of_ca("whole", serials=[revoked.serial_number, self.signers["revoked"].cert.serial_number])
+        of_ca("older", begin=m.NOW - 48 * HOUR)
         of_ca("forged", key=new_key())
         of_ca("stale", begin=m.NOW - 48 * HOUR, end=m.NOW - HOUR)
 
@@ -188,6 +193,10 @@ class Server:
                 await asyncio.sleep(int(parts[2]) / 1000)
             elif parts[1] == "age":
                 head += b"Cache-Control: %s\r\n" % urllib.parse.unquote(parts[2]).encode()
+            elif parts[1] == "once":
+                if parts[2] in self.servers.answered_once:
+                    return ODD["close"]
+                self.servers.answered_once.add(parts[2])
             else:
                 break
             path = "/" + "/".join(parts[3:])
