@@ -10,7 +10,7 @@ namespace signet::keystore {
 
 namespace {
 
-constexpr std::size_t kShown = 20;  // in one line of the audit log
+constexpr std::size_t kShown = 20;  // with their causes, in one line of the audit log
 
 std::string SubjectOf(const PlanInput& in, const std::string& fingerprint) {
   const StoredCertificate* row = in.snapshot->certificates->Find(fingerprint);
@@ -26,7 +26,6 @@ void TellStores(const PlanInput& in, const std::string& fingerprint, Plan& plan)
   for (const TrustStoreRow& row : in.catalogue.trust_stores) {
     const TrustEntryRecord* entry = in.snapshot->TrustEntry(row.name, fingerprint);
     if (entry == nullptr) continue;
-    ReadTrust(in, row.name, fingerprint, plan);
     const bool of_ca = entry->kind == "anchor" || entry->kind == "intermediate";
     AddTrustRestarts(in, row.name, of_ca, plan);
   }
@@ -67,6 +66,17 @@ std::string WhyDistrusted(const DistrustRecord& record) {
   return why + ", says " + EscapeLine(record.source, 256);
 }
 
+std::string RemedyOf(const DistrustRecord& record) {
+  if (record.cause == kExpired) return "upload its successor";
+  if (record.cause == kOnHold) return "ask its CA; released, it comes back by itself";
+  if (record.cause == kUnproved) {
+    return "mend its responder, which 'signet revocation list' names, or 'signet revocation set "
+           "--unknown-trust soft'";
+  }
+  return "replace it; or, if its CA took that back, 'signet revocation clear " +
+         record.certificate.substr(0, 16) + " --reason TEXT'";
+}
+
 Result<DistrustPlan> PlanDistrust(const PlanInput& in, const DistrustRequest& request) {
   if (request.distrusted.size() + request.reinstated.size() > kMaxDistrusted) {
     return MakeError(Kind::kUsage, "TOO_MANY_CERTIFICATES",
@@ -103,13 +113,12 @@ Result<DistrustPlan> PlanDistrust(const PlanInput& in, const DistrustRequest& re
 std::string DetailOf(const DistrustPlan& plan) {
   std::string detail;
   std::size_t shown = 0;
-  const auto add = [&](const std::string& part) {
-    if (++shown <= kShown) detail += (detail.empty() ? "" : ", ") + part;
-  };
-  for (const DistrustRecord& record : plan.distrusted)
-    add("out of trust " + record.certificate + " (" + WhyDistrusted(record) + ")");
+  const auto add = [&](const std::string& part) { detail += (detail.empty() ? "" : ", ") + part; };
+  for (const DistrustRecord& record : plan.distrusted) {
+    add("out of trust " + record.certificate +
+        (++shown <= kShown ? " (" + WhyDistrusted(record) + ")" : ""));
+  }
   for (const std::string& fingerprint : plan.reinstated) add("back in trust " + fingerprint);
-  if (shown > kShown) detail += " and " + std::to_string(shown - kShown) + " more";
   if (!plan.reason.empty()) detail += "; because: " + plan.reason;
   return detail;
 }
@@ -121,7 +130,7 @@ void TellDistrusted(const Snapshot& snapshot, const std::vector<x509::Certificat
     if (record == nullptr || record->cause == kExpired) continue;
     x509::AddOnce(findings, {Severity::kError, "DISTRUSTED",
                              "'" + certificate.fields().subject + "' is " + WhyDistrusted(*record) +
-                                 "; it is out of trust",
+                                 "; it is out of trust: " + RemedyOf(*record),
                              certificate.fingerprint()});
   }
 }
@@ -136,10 +145,11 @@ void TellDistrustedIssuers(const Snapshot& snapshot, const std::string& store,
       if (certificate.fields().issuer_der != authority->fields().subject_der ||
           !certificate.IsSignedBy(*authority))
         continue;
-      x509::AddOnce(findings, {Severity::kError, "ISSUER_DISTRUSTED",
-                               "its issuer '" + authority->fields().subject + "' in " + store +
-                                   " is " + WhyDistrusted(row.value) + "; it is out of trust",
-                               certificate.fingerprint()});
+      x509::AddOnce(findings,
+                    {Severity::kError, "ISSUER_DISTRUSTED",
+                     "its issuer '" + authority->fields().subject + "' in " + store + " is " +
+                         WhyDistrusted(row.value) + "; it is out of trust: " + RemedyOf(row.value),
+                     certificate.fingerprint()});
     }
   }
 }

@@ -6,7 +6,8 @@
 
 namespace signet::keystore {
 
-inline constexpr std::size_t kMaxDistrusted = 500;  // of one change
+// Of one change: each is a compare and a write, and restarts are owed beside them (kMaxOperations).
+inline constexpr std::size_t kMaxDistrusted = 80;
 
 struct DistrustRequest {
   // A record takes the place of an earlier one about the same certificate. `operation` is filled in
@@ -43,5 +44,7 @@ void TellDistrustedIssuers(const Snapshot& snapshot, const std::string& store,
 
 // "revoked since 2026-11-23T10:00:00Z (keyCompromise), says OCSP http://…"
 std::string WhyDistrusted(const DistrustRecord& record);
+// What is to be done about it, by its cause; begins with a small letter, ends without a stop.
+std::string RemedyOf(const DistrustRecord& record);
 
 }  // namespace signet::keystore

@@ -246,6 +246,10 @@ void TellUncovered(const PlanInput& in, const PlanInput& then, SettingPlan& plan
 }  // namespace
 
 Result<SettingPlan> PlanSettings(const PlanInput& in, const SettingValues& values) {
+  if (values.empty()) {
+    return MakeError(Kind::kUsage, "NOTHING_TO_SET", "no setting was named",
+                     "Name one at least; the command's --help shows them.");
+  }
   SettingPlan plan;
   auto next = std::make_shared<Snapshot>(*in.snapshot);
   bool names = false;  // of certificates

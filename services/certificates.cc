@@ -80,9 +80,11 @@ void TellDistrusted(const keystore::PlanInput& in, const std::string& fingerprin
                     const std::string& what, Findings& warnings) {
   const keystore::DistrustRecord* record = in.snapshot->Distrusted(fingerprint);
   if (record == nullptr) return;
+  const bool revoked = record->cause == keystore::kRevoked;
   warnings.push_back(
       {Severity::kError, "DISTRUSTED",
-       what + " is " + keystore::WhyDistrusted(*record) + ": renew it, 'signet csr generate'",
+       what + " is " + keystore::WhyDistrusted(*record) + ": " +
+           (revoked ? "renew it, 'signet csr generate'" : keystore::RemedyOf(*record)),
        fingerprint});
 }
 

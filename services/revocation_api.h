@@ -69,13 +69,14 @@ struct RevocationCheck {
   bool changed = true;
   std::string operation;
   std::int64_t asked = 0, good = 0, revoked = 0, unknown = 0;  // unknown: without a source too
+  std::int64_t held = 0;  // of good and revoked: nobody told anew, what was said before holds
   std::vector<std::string> restarts;     // of services that read what went out of trust
   std::vector<StatusItem> certificates;  // those that are not good, at most 1,000
   Findings findings;
 };
 BOOST_DESCRIBE_STRUCT(RevocationCheck, (),
-                      (changed, operation, asked, good, revoked, unknown, restarts, certificates,
-                       findings))
+                      (changed, operation, asked, good, revoked, unknown, held, restarts,
+                       certificates, findings))
 
 struct RevocationClearRequest : Plannable {
   std::string id;      // fingerprint, or its first digits

@@ -37,17 +37,16 @@ Result<api::SettingInfo> Settings::Get(const std::string& name) const {
 }
 
 boost::asio::awaitable<Result<api::Change>> Settings::Set(
-    RequestContext context, std::shared_ptr<keystore::Operation> operation,
-    api::SettingSetRequest request) {
-  auto job = [this, operation, request = std::move(request)] {
-    return shared_.Set(*operation, {{request.name, request.value}}, request.plan);
+    RequestContext context, std::shared_ptr<keystore::Operation> operation, SettingChange change) {
+  auto job = [this, operation, change = std::move(change)] {
+    return shared_.Set(*operation, change.values, change.plan);
   };
   co_return co_await RunOn(store_, std::move(job), context.limit);
 }
 
-Result<api::Plan> Settings::ProposeSet(const api::SettingSetRequest& request) const {
+Result<api::Plan> Settings::ProposeSet(const SettingChange& change) const {
   SIGNET_TRY(const keystore::SettingPlan plan,
-             keystore::PlanSettings(shared_.Input(), {{request.name, request.value}}));
+             keystore::PlanSettings(shared_.Input(), change.values));
   return keystore::ReportOf(plan);
 }
 

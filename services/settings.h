@@ -1,4 +1,4 @@
-// Settings of the cluster (setting.*).
+// Settings of the cluster (setting.*, and the *.set of monitor, revocation and connections).
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -7,6 +7,7 @@
 #include "platform/lanes.h"
 #include "services/api.h"
 #include "services/request_context.h"
+#include "services/setting_change.h"
 
 namespace signet::services {
 
@@ -19,8 +20,8 @@ class Settings {
   Result<api::SettingInfo> Get(const std::string& name) const;
   boost::asio::awaitable<Result<api::Change>> Set(RequestContext context,
                                                   std::shared_ptr<keystore::Operation> operation,
-                                                  api::SettingSetRequest request);
-  Result<api::Plan> ProposeSet(const api::SettingSetRequest& request) const;
+                                                  SettingChange change);
+  Result<api::Plan> ProposeSet(const SettingChange& change) const;
 
  private:
   keystore::Trust& shared_;

@@ -21,6 +21,7 @@ inline TrustMark MarkOf(const keystore::Snapshot& snapshot) {
   add(snapshot.identities);
   add(snapshot.settings);
   add(snapshot.distrusted);
+  add(snapshot.pending);  // entries of a change that is under way are not seen yet
   for (const auto& [store, shards] : snapshot.trust) {
     mark = (mark ^ shards->size()) * kPrime;
     for (const auto& [name, shard] : *shards)

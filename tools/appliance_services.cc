@@ -62,12 +62,14 @@ void Appliance::Parts::MakeMonitor() {
 void Appliance::Parts::MakeRevocation() {
   status_source = std::make_unique<services::StatusSource>(
       services::StatusSource::Parts{*clock, responder_lane, [this] { return Outgoing(); }});
-  revocation = std::make_unique<services::Revocation>(
-      services::Revocation::Parts{*clock, *state, *trust, *log, *changes, *events, *status_source,
-                                  revocation_lane, status_lane, trust_lane, store_lane, [this] {
-                                    // Whoever is mailed hears of it now.
-                                    store_lane.TryPost([this] { std::ignore = monitor->RunNow(); });
-                                  }});
+  revocation = std::make_unique<services::Revocation>(services::Revocation::Parts{
+      *clock, *state, *trust, *log, *changes, *events, *status_source, revocation_lane, status_lane,
+      trust_lane, [this] {
+        // Whoever is mailed hears of it now.
+        if (!store_lane.TryPost([this] { std::ignore = monitor->RunNow(); }))
+          Log(LogLevel::kWarning,
+              "mails about it wait for the monitor's next run: too much is to be written");
+      }});
   connections = std::make_unique<services::Connections>(services::Connections::Parts{
       catalogue, *clock, *state, *trust, *log, *changes, *events, *revocation, peer_lane,
       store_lane, config.connections, [this] { return Endpoints(); }, HelperPath()});

@@ -45,6 +45,14 @@ std::vector<WatchedConnection> ReadConnections(TomlTable& root,
     if (one.ike && !one.close.empty()) table.Fail("close", "is not needed: strongSwan closes");
     if (!one.ike && !one.endpoint && one.close.empty())
       table.Fail("close", "or an endpoint, or vici: the table says nothing otherwise");
+    const bool of_kind = !one.endpoint && !one.ike;
+    const auto before = std::ranges::find_if(watched, [&](const WatchedConnection& other) {
+      return of_kind && !other.endpoint && !other.ike && other.kind == one.kind;
+    });
+    if (before != watched.end()) {
+      table.Fail("close", "connections of kind \"" + one.kind + "\" are closed by [connection." +
+                              before->name + "] already");
+    }
     watched.push_back(std::move(one));
   }
   return watched;

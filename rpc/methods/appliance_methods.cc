@@ -38,10 +38,10 @@ MethodTable AllMethods(const Services& services) {
   AddTrustMethods(table, services.trust);
   AddImportMethods(table, services.import);
   AddSettingMethods(table, services.settings);
-  AddMonitorMethods(table, services.monitor);
+  AddMonitorMethods(table, services.monitor, services.settings);
   AddLscMethods(table, services.lscs);
-  AddRevocationMethods(table, services.revocation);
-  AddConnectionMethods(table, services.connections);
+  AddRevocationMethods(table, services.revocation, services.settings);
+  AddConnectionMethods(table, services.connections, services.settings);
   AddKeyMethods(table, services.keys);
   AddServerMethods(table, services.servers);
   AddServiceMethods(table, services.control, services.plan, services.receipts);

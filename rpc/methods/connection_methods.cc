@@ -1,11 +1,13 @@
 #include "rpc/methods/methods.h"
+#include "rpc/methods/setting_method.h"
 #include "services/connections/connections.h"
 
 namespace signet::rpc {
 
 namespace api = services::api;
 
-void AddConnectionMethods(MethodTable& table, services::Connections& connections) {
+void AddConnectionMethods(MethodTable& table, services::Connections& connections,
+                          services::Settings& settings) {
   table.Add(MakeMethod<api::PageRequest, api::Page<api::ConnectionInfo>>(
       {"connection.list", "Long-lived connections: those registered and those probed.",
        Access::kRead},
@@ -33,16 +35,8 @@ void AddConnectionMethods(MethodTable& table, services::Connections& connections
       [&connections](Call call, api::Empty) {
         return connections.Check(std::move(call.context), std::move(call.operation));
       }));
-  table.Add(MakePlannedMethod<api::ConnectionSetRequest, api::Change>(
-      {"connection.set", "Changes whether and how often connections are checked.",
-       Access::kAdminister, TokenNeed::kNone, Effect::kChange},
-      [&connections](Call call, api::ConnectionSetRequest request) {
-        return connections.Set(std::move(call.context), std::move(call.operation),
-                               std::move(request));
-      },
-      [&connections](Call, api::ConnectionSetRequest request) {
-        return AtOnce(connections.ProposeSet(request));
-      }));
+  table.Add(SettingMethod<api::ConnectionSetRequest>(
+      "connection.set", "Changes whether and how often connections are checked.", settings));
 }
 
 }  // namespace signet::rpc

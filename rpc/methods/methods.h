@@ -52,10 +52,13 @@ void AddCertificateMethods(MethodTable& table, services::Certificates& certifica
 void AddTrustMethods(MethodTable& table, services::TrustStores& trust);
 void AddImportMethods(MethodTable& table, services::Import& import);
 void AddSettingMethods(MethodTable& table, services::Settings& settings);
-void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor);
+void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor,
+                       services::Settings& settings);
 void AddLscMethods(MethodTable& table, services::Lscs& lscs);
-void AddConnectionMethods(MethodTable& table, services::Connections& connections);
-void AddRevocationMethods(MethodTable& table, services::Revocation& revocation);
+void AddConnectionMethods(MethodTable& table, services::Connections& connections,
+                          services::Settings& settings);
+void AddRevocationMethods(MethodTable& table, services::Revocation& revocation,
+                          services::Settings& settings);
 void AddKeyMethods(MethodTable& table, services::Keys& keys);
 void AddServiceMethods(MethodTable& table, services::ControlCenter& control,
                        services::ChangePlan& plan, services::Receipts& receipts);

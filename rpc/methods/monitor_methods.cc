@@ -1,24 +1,19 @@
 #include "rpc/methods/methods.h"
+#include "rpc/methods/setting_method.h"
 #include "services/monitor/certificate_monitor.h"
 
 namespace signet::rpc {
 
 namespace api = services::api;
 
-void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor) {
+void AddMonitorMethods(MethodTable& table, services::CertificateMonitor& monitor,
+                       services::Settings& settings) {
   table.Add(MakeMethod<api::Empty, api::MonitorInfo>(
       {"monitor.show", "The certificate monitor: settings, runs, mails, what it found.",
        Access::kRead},
       [&monitor](Call call, api::Empty) { return monitor.AskShow(std::move(call.context)); }));
-  table.Add(MakePlannedMethod<api::MonitorSetRequest, api::Change>(
-      {"monitor.set", "Changes the certificate monitor's settings.", Access::kAdminister,
-       TokenNeed::kNone, Effect::kChange},
-      [&monitor](Call call, api::MonitorSetRequest request) {
-        return monitor.Set(std::move(call.context), std::move(call.operation), std::move(request));
-      },
-      [&monitor](Call, api::MonitorSetRequest request) {
-        return AtOnce(monitor.ProposeSet(request));
-      }));
+  table.Add(SettingMethod<api::MonitorSetRequest>(
+      "monitor.set", "Changes the certificate monitor's settings.", settings));
   table.Add(MakeMethod<api::Empty, api::MonitorRun>(
       {"monitor.run", "Lets the certificate monitor run now.", Access::kOperate, TokenNeed::kNone,
        Effect::kChange},

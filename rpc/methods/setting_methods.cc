@@ -1,5 +1,5 @@
 #include "rpc/methods/methods.h"
-#include "services/settings.h"
+#include "rpc/methods/setting_method.h"
 
 namespace signet::rpc {
 
@@ -14,15 +14,9 @@ void AddSettingMethods(MethodTable& table, services::Settings& settings) {
       [&settings](Call, api::SettingRequest request) {
         return AtOnce(settings.Get(request.name));
       }));
-  table.Add(MakePlannedMethod<api::SettingSetRequest, api::Change>(
-      {"setting.set", "Changes a setting, and tells which certificates must be made anew for it.",
-       Access::kAdminister, TokenNeed::kNone, Effect::kChange},
-      [&settings](Call call, api::SettingSetRequest request) {
-        return settings.Set(std::move(call.context), std::move(call.operation), std::move(request));
-      },
-      [&settings](Call, api::SettingSetRequest request) {
-        return AtOnce(settings.ProposeSet(request));
-      }));
+  table.Add(SettingMethod<api::SettingSetRequest>(
+      "setting.set", "Changes a setting, and tells which certificates must be made anew for it.",
+      settings));
 }
 
 }  // namespace signet::rpc

@@ -16,6 +16,12 @@ Error Damaged(const std::string& why) {
 
 }  // namespace
 
+std::size_t Registration::Octets() const {
+  std::size_t octets = 0;
+  for (const std::string& certificate : chain) octets += certificate.size();
+  return octets;
+}
+
 void Registration::SetChain(std::span<const Certificate> certificates) {
   chain.clear();
   for (const Certificate& certificate : certificates)

@@ -23,6 +23,7 @@ struct Registration : LenientRecord {
   std::optional<WallTime> not_after;
   WallTime since{};
 
+  std::size_t Octets() const;  // of the chain as it is kept
   void SetChain(std::span<const keystore::x509::Certificate> certificates);
   // kUnavailable RECORD_DAMAGED.
   Result<std::vector<keystore::x509::Certificate>> ReadChain() const;

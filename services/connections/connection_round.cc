@@ -1,8 +1,5 @@
 // Looking at every connection, and what follows: the part of Connections that goes on by itself.
 #include <algorithm>
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
 
 #include "keystore/settings.h"
 #include "platform/encoding.h"
@@ -12,7 +9,7 @@
 #include "services/connections/connections.h"
 #include "services/joined.h"
 #include "services/revocation/revocation.h"
-#include "services/round_turn.h"
+#include "services/rounds.h"
 
 namespace signet::services {
 
@@ -28,11 +25,20 @@ constexpr unsigned kMostDoublings = 8;
 constexpr char kLater[] = "not closed yet: others take their time";
 
 // The first one: the others follow from it.
-std::string FirstError(const Findings& findings) {
-  for (const Finding& finding : findings) {
-    if (finding.severity == Severity::kError) return EscapeLine(finding.text, 1024);
+const Finding* FirstError(const Findings& findings) {
+  const auto found = std::ranges::find(findings, Severity::kError, &Finding::severity);
+  return found == findings.end() ? nullptr : &*found;
+}
+
+std::string RemedyFor(const Finding& error, const Connection& connection) {
+  if (error.id == "STATUS_UNKNOWN") {
+    return "Mend the responder of its CA; or let connections stay whose status is unknown: 'signet "
+           "revocation set --unknown-connection soft'.";
   }
-  return {};
+  if (error.id == "RECORD_DAMAGED") return "Let its service register it anew.";
+  return "The peer needs another certificate; or upload the CA that it leads to: 'signet trust "
+         "upload " +
+         connection.registration.store + " FILE'.";
 }
 
 // What the findings mean for the connection.
@@ -48,14 +54,13 @@ void Conclude(const Findings& findings, Connection& connection) {
     connection.remedy = "Let the service that holds the connection register it, with the chain.";
     return;
   }
-  connection.state = HasErrors(findings) ? "failing" : "good";
-  if (!connection.failing()) connection.closing.clear();
-  connection.reason = FirstError(findings);
-  if (connection.failing()) {
-    connection.remedy =
-        "The peer needs another certificate; or upload the CA that it leads to: 'signet trust "
-        "upload " +
-        connection.registration.store + " FILE'.";
+  const Finding* error = FirstError(findings);
+  connection.state = error != nullptr ? "failing" : "good";
+  if (error != nullptr) {
+    connection.reason = EscapeLine(error->text, 1024);
+    connection.remedy = RemedyFor(*error, connection);
+  } else {
+    connection.closing.clear();
   }
   for (const Finding& finding : findings) {
     if (!connection.failing() && finding.id == "STATUS_UNKNOWN") connection.reason = finding.text;
@@ -106,6 +111,7 @@ void Connections::JudgeAll(const std::vector<std::shared_ptr<Connection>>& conne
 Findings Connections::FindProbed(const Held& before, Found& found) const {
   Findings failed;
   for (const WatchedConnection& watched : parts_.watched) {
+    if (stopping_) break;
     if (!watched.endpoint && !watched.ike) continue;
     auto probed = Probe(watched, parts_.policy(), parts_.helper, parts_.clock.Now());
     if (!probed) {
@@ -118,8 +124,10 @@ Findings Connections::FindProbed(const Held& before, Found& found) const {
     for (Connection& one : probed.value()) {
       const std::string id = one.registration.id;
       const auto known = before.find(id);
-      if (known != before.end() && known->second->watched != nullptr)
+      if (known != before.end() && known->second->watched != nullptr) {
         one.registration.since = known->second->registration.since;
+        one.closing = known->second->closing;
+      }
       found[id] = std::make_shared<Connection>(std::move(one));
     }
   }
@@ -290,13 +298,7 @@ boost::asio::awaitable<void> Connections::Tick() {
 }
 
 boost::asio::awaitable<void> Connections::Watch() {
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
-  while (!stopping_) {
-    co_await Tick();
-    timer.expires_after(kNap);
-    boost::system::error_code ignored;
-    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
-  }
+  return Repeat([this] { return Tick(); }, kNap, stopping_);
 }
 
 }  // namespace signet::services

@@ -21,6 +21,8 @@ constexpr char kMemory[] = "connection/";
 constexpr std::chrono::seconds kPatience{20};  // for a check that is under way
 constexpr Duration kRoundLimit = std::chrono::hours(6);
 constexpr std::size_t kMaxChain = 8, kMaxItems = 1000, kMaxPeer = 256;
+constexpr std::size_t kMaxChainText = 64u << 10;    // of one registration, PEM
+constexpr std::size_t kMaxChainsOfOne = 48u << 20;  // of who registers them, all together
 
 bool IsId(std::string_view id) {
   return !id.empty() && id.size() <= 64 && std::all_of(id.begin(), id.end(), [](char c) {
@@ -39,20 +41,6 @@ Error OfAnother(const std::string& id) {
   return MakeError(Kind::kDenied, "CONNECTION_OF_ANOTHER",
                    "the connection " + EscapeLine(id, 80) + " was registered by somebody else",
                    "Register under another id; an operator may remove it.");
-}
-
-keystore::SettingValues ValuesOf(const api::ConnectionSetRequest& request) {
-  keystore::SettingValues values;
-  if (request.validity_check)
-    values[keystore::kValidityCheck] = *request.validity_check ? "true" : "false";
-  if (request.frequency) values[keystore::kValidityFrequency] = *request.frequency;
-  return values;
-}
-
-Status NeedsSomething(const api::ConnectionSetRequest& request) {
-  if (!ValuesOf(request).empty()) return Ok();
-  return MakeError(Kind::kUsage, "NOTHING_TO_SET", "no setting was named",
-                   "Give one at least: signet connection set --validity-check on --frequency 6h.");
 }
 
 }  // namespace
@@ -123,6 +111,10 @@ Result<Connection> Connections::Read(const RequestContext& context,
                      *request.id + " is the name of a [connection] of the configuration",
                      "Register under another id.");
   }
+  if (request.certificates.size() > kMaxChainText) {
+    return MakeError(Kind::kUsage, "CHAIN_TOO_LARGE", "a peer's chain has 64 KiB at most",
+                     "Send the peer's certificate and its intermediates, nothing else.");
+  }
   registration.id = request.id.value_or("");
   registration.by = context.actor;
   registration.since = parts_.clock.Now();
@@ -151,25 +143,35 @@ boost::asio::awaitable<Result<api::ConnectionRegistered>> Connections::Register(
     if (stopping_) return ShuttingDown();
     const std::lock_guard turn(turn_);
     const Held held = Now();
-    const auto own = std::count_if(held.begin(), held.end(), [&](const auto& one) {
-      return one.second->registration.by == made->registration.by;
-    });
+    std::size_t own = 0, octets = made->registration.Octets();
+    for (const auto& [other, connection] : held) {
+      if (connection->registration.by != made->registration.by || other == id) continue;
+      ++own;
+      octets += connection->registration.Octets();
+    }
     const auto known = held.find(id);
     if (known != held.end()) {
       const Connection& former = *known->second;
       if (former.watched != nullptr || (service && former.registration.by != made->registration.by))
         return OfAnother(id);
-    } else if (held.size() >= kMaxConnections ||
-               own >= static_cast<std::ptrdiff_t>(kMaxConnectionsOfOne)) {
+    } else if (held.size() >= kMaxConnections || own >= kMaxConnectionsOfOne) {
       return MakeError(Kind::kExhausted, "TOO_MANY_CONNECTIONS",
                        std::to_string(own) + " connections of yours are registered, of " +
                            std::to_string(held.size()) + " in all",
+                       "Remove those that are over: 'signet connection remove ID'.");
+    }
+    if (octets > kMaxChainsOfOne) {
+      return MakeError(Kind::kExhausted, "TOO_MANY_CONNECTIONS",
+                       "the chains of your " + std::to_string(own) +
+                           " connections have more than 48 MiB together",
                        "Remove those that are over: 'signet connection remove ID'.");
     }
     SIGNET_TRY(parts_.log.Remember(kMemory + id, ToText(made->registration)));
     {
       const std::lock_guard lock(mutex_);
       held_[id] = made;
+      // It is closed, or asked for again, with the next short look.
+      if ((made->failing() || made->unproved) && troubled_.insert(id).second) again_ = 0;
       if (MarkOf(*parts_.state.Now()) != mark) seen_ = 0;  // judged by what is no more
     }
     operation->detail = "connection " + id + " to " + made->registration.peer + ", " + made->state;
@@ -236,23 +238,6 @@ boost::asio::awaitable<Result<api::ConnectionCheck>> Connections::Check(
                       std::to_string(round.failing) + " fail" +
                       (round.told.empty() ? "" : ": " + EscapeLine(Joined(round.told), 1024));
   co_return answer;
-}
-
-boost::asio::awaitable<Result<api::Change>> Connections::Set(
-    RequestContext context, std::shared_ptr<keystore::Operation> operation,
-    api::ConnectionSetRequest request) {
-  SIGNET_CO_TRY(NeedsSomething(request));
-  auto job = [&trust = parts_.trust, operation, request = std::move(request)] {
-    return trust.Set(*operation, ValuesOf(request), request.plan);
-  };
-  co_return co_await RunOn(parts_.store_lane, std::move(job), context.limit);
-}
-
-Result<api::Plan> Connections::ProposeSet(const api::ConnectionSetRequest& request) const {
-  SIGNET_TRY(NeedsSomething(request));
-  SIGNET_TRY(const keystore::SettingPlan plan,
-             keystore::PlanSettings(parts_.trust.Input(), ValuesOf(request)));
-  return keystore::ReportOf(plan);
 }
 
 Findings Connections::Warnings() const {

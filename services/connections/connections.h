@@ -69,10 +69,6 @@ class Connections {
   // All of them now, whatever the settings, responders asked anew, and closes what fails.
   boost::asio::awaitable<Result<api::ConnectionCheck>> Check(
       RequestContext context, std::shared_ptr<keystore::Operation> operation);
-  boost::asio::awaitable<Result<api::Change>> Set(RequestContext context,
-                                                  std::shared_ptr<keystore::Operation> operation,
-                                                  api::ConnectionSetRequest request);
-  Result<api::Plan> ProposeSet(const api::ConnectionSetRequest& request) const;
 
   // Looks every few seconds whether a check is due, until Stop.
   boost::asio::awaitable<void> Watch();

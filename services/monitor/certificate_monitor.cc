@@ -31,23 +31,6 @@ std::vector<api::MonitorItem> ToApi(const std::vector<ExpiryItem>& items) {
   return rows;
 }
 
-keystore::SettingValues ValuesOf(const api::MonitorSetRequest& request) {
-  keystore::SettingValues values;
-  if (request.start_days) values[keystore::kMonitorStartDays] = std::to_string(*request.start_days);
-  if (request.frequency) values[keystore::kMonitorFrequency] = *request.frequency;
-  if (request.email) values[keystore::kMonitorEmail] = *request.email ? "true" : "false";
-  if (request.addresses) values[keystore::kMonitorAddresses] = *request.addresses;
-  if (request.lsc) values[keystore::kMonitorLsc] = *request.lsc ? "true" : "false";
-  return values;
-}
-
-Status NeedsSomething(const api::MonitorSetRequest& request) {
-  if (!ValuesOf(request).empty()) return Ok();
-  return MakeError(Kind::kUsage, "NOTHING_TO_SET", "no setting was named",
-                   "Give one at least: signet monitor set --start-days 30 --frequency 7d --email "
-                   "on --addresses 'admin@example.com;noc@example.com'.");
-}
-
 Error NoServer() {
   return MakeError(Kind::kConflict, "MAIL_NOT_CONFIGURED",
                    "no [mail] server is configured on this node",
@@ -182,23 +165,6 @@ boost::asio::awaitable<Result<api::MonitorPreview>> CertificateMonitor::AskPrevi
     RequestContext context, api::PreviewRequest request) const {
   auto job = [this, request] { return Preview(request); };
   co_return co_await RunOn(parts_.look_lane, std::move(job), context.limit);
-}
-
-boost::asio::awaitable<Result<api::Change>> CertificateMonitor::Set(
-    RequestContext context, std::shared_ptr<keystore::Operation> operation,
-    api::MonitorSetRequest request) {
-  SIGNET_CO_TRY(NeedsSomething(request));
-  auto job = [&shared = parts_.shared, operation, request = std::move(request)] {
-    return shared.Set(*operation, ValuesOf(request), request.plan);
-  };
-  co_return co_await RunOn(parts_.store_lane, std::move(job), context.limit);
-}
-
-Result<api::Plan> CertificateMonitor::ProposeSet(const api::MonitorSetRequest& request) const {
-  SIGNET_TRY(NeedsSomething(request));
-  SIGNET_TRY(const keystore::SettingPlan plan,
-             keystore::PlanSettings(parts_.shared.Input(), ValuesOf(request)));
-  return keystore::ReportOf(plan);
 }
 
 boost::asio::awaitable<Result<api::MonitorRun>> CertificateMonitor::Run(

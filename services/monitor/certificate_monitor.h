@@ -56,10 +56,6 @@ class CertificateMonitor {
 
   Result<api::MonitorInfo> Show() const;
   boost::asio::awaitable<Result<api::MonitorInfo>> AskShow(RequestContext context) const;
-  boost::asio::awaitable<Result<api::Change>> Set(RequestContext context,
-                                                  std::shared_ptr<keystore::Operation> operation,
-                                                  api::MonitorSetRequest request);
-  Result<api::Plan> ProposeSet(const api::MonitorSetRequest& request) const;
   // A run outside of the schedule; the next one is an interval later. kConflict MONITOR_STOPPED.
   boost::asio::awaitable<Result<api::MonitorRun>> Run(
       RequestContext context, std::shared_ptr<keystore::Operation> operation);

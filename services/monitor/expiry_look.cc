@@ -64,8 +64,9 @@ class Looker {
       const keystore::IdentityVersion* owner = in_.snapshot.Current(entry.purpose);
       if (owner != nullptr && owner->certificate == entry.certificate) return true;
       Add(entry.certificate, store, "peers whose certificates lead to it will not be trusted",
-          "'signet trust upload " + store + " FILE' its successor, 'signet trust delete " + store +
-              " " + entry.certificate + "'",
+          "upload its successor, 'signet trust upload " + store +
+              " FILE', and delete it, 'signet " + "trust delete " + store + " " +
+              entry.certificate + "'",
           false);
       return true;
     });
@@ -142,7 +143,9 @@ void Looker::Add(const std::string& fingerprint, std::string place, std::string 
   item.serial = EscapeLine(found->serial(), 64);
   item.fingerprint = found->fingerprint();
   item.impact = std::move(impact);
-  item.remedy = std::move(remedy);
+  // What is revoked needs a successor, as what expires does.
+  const bool other = distrusted && record->cause != keystore::kRevoked;
+  item.remedy = other ? keystore::RemedyOf(*record) : std::move(remedy);
   look_.items.push_back(std::move(item));
 }
 
@@ -245,7 +248,8 @@ Finding Looker::FindingOf(const ExpiryItem& item) const {
   }
   Finding finding{Severity::kWarning, "EXPIRES_SOON",
                   item.place + " on " + item.node + " (" + item.subject + ", serial " +
-                      item.serial + ") " + item.when + ", " + FormatTime(item.end) + ": " +
+                      item.serial + ") " + item.when +
+                      (item.distrusted.empty() ? ", " + FormatTime(item.end) : "") + ": " +
                       item.remedy,
                   item.fingerprint};
   if (item.level == ExpiryLevel::kHint) {

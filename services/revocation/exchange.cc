@@ -100,9 +100,9 @@ struct Exchanged {
 };
 Result<Exchanged> Exchange(StatusDesk& desk, const StatusPlace& place, OutgoingRequest request,
                            StatusFinding& finding) {
-  auto turn = desk.responders.Begin(place.host);
+  auto turn = desk.responders.Begin(place.Patient());
   if (!turn) {
-    finding.next_try = desk.responders.NextTry(place.host);
+    finding.next_try = desk.responders.NextTry(place.Patient());
     return turn.error();
   }
   request.policy = desk.policy();
@@ -124,7 +124,7 @@ Result<Exchanged> Exchange(StatusDesk& desk, const StatusPlace& place, OutgoingR
   if (!error) return Exchanged{std::move(turn).value(), std::move(response).value()};
   if (ill) {
     desk.responders.Failed(turn.value(), error->detail, retry_after);
-    finding.next_try = desk.responders.NextTry(place.host);
+    finding.next_try = desk.responders.NextTry(place.Patient());
   }
   return *std::move(error);
 }
@@ -177,6 +177,8 @@ std::string StatusPlace::Label() const {
   return (kind == Kind::kOcsp ? "OCSP " : "CRL ") + EscapeLine(url, 200);
 }
 
+const std::string& StatusPlace::Patient() const { return kind == Kind::kOcsp ? host : url; }
+
 StatusJudgement UnknownStatus(std::string word, std::string detail, std::string remedy) {
   StatusJudgement out;
   out.word = std::move(word);
@@ -223,7 +225,7 @@ StatusFinding ReadList(StatusDesk& desk, const StatusPlace& place, const StatusQ
   if (!fetched) {
     finding.judgement = UnknownFrom(fetched.error());
     // Another inquiry's flight may have told the responders, and not this finding.
-    const WallTime next_try = desk.responders.NextTry(place.host);
+    const WallTime next_try = desk.responders.NextTry(place.Patient());
     if (next_try > desk.clock.Now()) finding.next_try = next_try;
     return finding;
   }

@@ -39,6 +39,9 @@ struct StatusPlace {
   std::string host;  // "host:port"; empty when the URL leads nowhere
 
   std::string Label() const;  // "OCSP http://…", escaped
+  // What is left alone when it fails: a responder by its host and port, a list alone, since
+  // anybody's certificate may name one where a CA's responder is.
+  const std::string& Patient() const;
 };
 
 struct StatusFinding {

@@ -115,7 +115,20 @@ void Inquiry::Step() {
   Take(std::move(finding));
 }
 
+// Lists come once a week, and somebody on the way may keep answers.
+bool Inquiry::IsOutdated(const x509::StatusJudgement& judged) const {
+  const auto held = desk_.answers.Find(key_);
+  return judged.status == OcspStatus::kGood && held &&
+         held->answer.status == OcspStatus::kRevoked && judged.this_update &&
+         held->answer.this_update && *judged.this_update < *held->answer.this_update;
+}
+
 void Inquiry::Take(StatusFinding finding) {
+  if (IsOutdated(finding.judgement)) {
+    finding.judgement = UnknownStatus(
+        "STATUS_OUTDATED", "what it says is older than what was said of the revocation",
+        "Ask again when the responder answers, or with the CA's next revocation list.");
+  }
   if (finding.judgement.status != OcspStatus::kUnknown) {
     if (!finding.delegate) return Decide(finding);
     if (role_ == Role::kCertificate) {
@@ -231,7 +244,9 @@ void Inquiry::EndUnknown() {
            finding.judgement.word == "OCSP_CONTRADICTORY";
   });
   const bool keep = holds && held->answer.status == OcspStatus::kGood && !told;
-  if (keep) answer.good_until = held->answer.next_update;
+  if (keep) {
+    answer.good_until = held->answer.next_update.value_or(held->answer.asked + rules_.max_age);
+  }
   if (!keep && (told || !failed)) desk_.answers.Put(key_, {answer, round_, unknowns});
   answer_ = std::move(answer);
 }

@@ -35,6 +35,7 @@ class Inquiry {
   bool Recall();
   void FindPlaces();
   void AddPlaces(StatusPlace::Kind kind, const std::vector<std::string>& urls);
+  bool IsOutdated(const keystore::x509::StatusJudgement& judged) const;
   void Take(StatusFinding finding);
   void SettleDelegate();
   void Decide(const StatusFinding& finding);

@@ -69,6 +69,11 @@ void Responders::Failed(const Turn& turn, const std::string& failure,
   sick.next_try = now + std::max<Duration>(WaitAfter(sick.failures), asked_for);
 }
 
+void Responders::Forget() {
+  const std::lock_guard lock(mutex_);
+  sick_.clear();
+}
+
 WallTime Responders::NextTry(const std::string& place) const {
   const std::lock_guard lock(mutex_);
   const auto sick = sick_.find(place);

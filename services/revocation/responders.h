@@ -1,5 +1,6 @@
-// Which servers failed and are left alone for a while. Places are "host:port". Durations are of the
-// steady clock, so that setting the wall clock neither ends nor prolongs them.
+// Which servers failed and are left alone for a while. Places are "host:port" of responders, and
+// URLs of lists. Durations are of the steady clock, so that setting the wall clock neither ends nor
+// prolongs them.
 #pragma once
 
 #include <map>
@@ -30,6 +31,8 @@ class Responders {
   void Succeeded(const Turn& turn);
   void Failed(const Turn& turn, const std::string& failure,
               std::optional<std::chrono::seconds> retry_after);
+  // All are asked again at once: a person who mended something wants to know.
+  void Forget();
   // Now, where it does not back off.
   WallTime NextTry(const std::string& place) const;
   std::vector<StatusFigures::BackingOff> BackingOff() const;

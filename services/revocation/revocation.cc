@@ -26,26 +26,6 @@ constexpr std::size_t kUnprovedShown = 100;
 constexpr Duration kUploadLimit = std::chrono::seconds(30);
 constexpr char kSourceless[] = "no-source";  // a status of figures
 
-keystore::SettingValues ValuesOf(const api::RevocationSetRequest& request) {
-  keystore::SettingValues values;
-  const auto take = [&](const char* name, const std::optional<std::string>& value) {
-    if (value) values[name] = *value;
-  };
-  if (request.enabled) values[keystore::kRevocationCheck] = *request.enabled ? "true" : "false";
-  take(keystore::kRevocationResponder, request.responder);
-  take(keystore::kRevocationEvery, request.every);
-  take(keystore::kUnknownUpload, request.unknown_upload);
-  take(keystore::kUnknownTrust, request.unknown_trust);
-  take(keystore::kUnknownConnection, request.unknown_connection);
-  return values;
-}
-
-Status NeedsSomething(const api::RevocationSetRequest& request) {
-  if (!ValuesOf(request).empty()) return Ok();
-  return MakeError(Kind::kUsage, "NOTHING_TO_SET", "no setting was named",
-                   "Give one at least: signet revocation set --check on --every 24h.");
-}
-
 Error ReasonMissing() {
   return MakeError(Kind::kUsage, "REASON_MISSING",
                    "why the certificate is to be trusted again is not said",
@@ -55,6 +35,11 @@ Error ReasonMissing() {
 Error StillOut(const DistrustRecord& record, const char* word, std::string remedy) {
   return MakeError(Kind::kRefused, word, "the certificate is " + keystore::WhyDistrusted(record),
                    std::move(remedy));
+}
+
+Error StillRevoked(const StatusAnswer& answer) {
+  return MakeError(Kind::kRefused, "STILL_REVOKED", "the certificate is revoked: " + answer.detail,
+                   "Its CA must take the revocation back first; else replace the certificate.");
 }
 
 // Certificates that an identity rests on.
@@ -92,8 +77,10 @@ StatusRules Revocation::RulesOf(const keystore::Snapshot& snapshot,
   rules.max_age = settings.every;
   rules.anew = anew;
   snapshot.EachTrustEntry(kResponderStore, "", [&](const keystore::TrustEntryRecord& entry) {
-    if (entry.kind != "ocsp-responder" || snapshot.Distrusted(entry.certificate) != nullptr)
-      return true;
+    if (!IsResponder(entry)) return true;
+    const DistrustRecord* record = snapshot.Distrusted(entry.certificate);
+    // That nobody vouches for a responder is no reason to believe no answer any more.
+    if (record != nullptr && record->cause != keystore::kUnproved) return true;
     if (const Certificate* found = snapshot.Certificate(entry.certificate))
       rules.designated.push_back(*found);
     return true;
@@ -113,22 +100,11 @@ boost::asio::awaitable<Result<api::RevocationInfo>> Revocation::Describe(
   co_return co_await RunOn(parts_.upload_lane, std::move(job), context.limit);
 }
 
-boost::asio::awaitable<Result<api::Change>> Revocation::Set(
-    RequestContext context, std::shared_ptr<keystore::Operation> operation,
-    api::RevocationSetRequest request) {
-  SIGNET_CO_TRY(NeedsSomething(request));
-  auto job = [&trust = parts_.trust, operation, request = std::move(request)] {
-    return trust.Set(*operation, ValuesOf(request), request.plan);
-  };
-  co_return co_await RunOn(parts_.store_lane, std::move(job), context.limit);
-}
-
-boost::asio::awaitable<Result<api::Plan>> Revocation::ProposeSet(
-    RequestContext context, api::RevocationSetRequest request) {
-  SIGNET_CO_TRY(NeedsSomething(request));
-  auto job = [this, request = std::move(request)]() -> Result<api::Plan> {
+boost::asio::awaitable<Result<api::Plan>> Revocation::ProposeSet(RequestContext context,
+                                                                 SettingChange change) {
+  auto job = [this, change = std::move(change)]() -> Result<api::Plan> {
     const keystore::PlanInput in = parts_.trust.Input();
-    SIGNET_TRY(keystore::SettingPlan plan, keystore::PlanSettings(in, ValuesOf(request)));
+    SIGNET_TRY(keystore::SettingPlan plan, keystore::PlanSettings(in, change.values));
     auto next = std::make_shared<keystore::Snapshot>(*in.snapshot);
     for (const auto& [name, value] : plan.values) next->settings[name].value.value = value;
     const RevocationSettings then = RevocationSettingsOf({in.catalogue, in.names, next, in.now});
@@ -152,22 +128,24 @@ boost::asio::awaitable<Result<api::RevocationCheck>> Revocation::Check(
   SIGNET_CO_TRY(Round round, co_await RunOn(parts_.lane, std::move(ask), kRoundLimit));
   TellRound(round);
   auto carry = [this, operation, request = round.consequences]() -> Result<keystore::ChangeResult> {
-    auto done = parts_.trust.Distrust(*operation, request, std::nullopt);
-    if (done) return done;
+    return Apply(*operation, request, std::nullopt);
+  };
+  Result<keystore::ChangeResult> carried =
+      co_await RunOn(parts_.trust_lane, std::move(carry), kChangeLimit);
+  if (!carried) {
     // What was found is in the book; the next round carries it out.
     const std::lock_guard lock(mutex_);
     seen_ = 0;
-    return done;
-  };
-  SIGNET_CO_TRY(const keystore::ChangeResult done,
-                co_await RunOn(parts_.trust_lane, std::move(carry), kChangeLimit));
-  if (done.changed) Tell(round.consequences);
+    co_return std::move(carried).error();
+  }
+  const keystore::ChangeResult done = std::move(carried).value();
   api::RevocationCheck answer;
   answer.operation = operation->id;
   answer.asked = static_cast<std::int64_t>(round.asked);
   answer.good = static_cast<std::int64_t>(round.good);
   answer.revoked = static_cast<std::int64_t>(round.revoked);
   answer.unknown = static_cast<std::int64_t>(round.unknown);
+  answer.held = static_cast<std::int64_t>(round.held);
   answer.restarts = done.restarts;
   // What is done is done, also when nobody has the time to list it.
   if (const auto info = co_await Describe(std::move(context))) {
@@ -201,17 +179,20 @@ Result<Revocation::Clearing> Revocation::ToClear(const api::RevocationClearReque
     clearing.request.reason += " (nobody could be asked: its issuer is not known here)";
     return clearing;
   }
+  parts_.source.ForgetFailures();
   clearing.answer = parts_.source.Ask({*certificate, *issuer},
                                       RulesOf(*in.snapshot, RevocationSettingsOf(in), true));
-  if (clearing.answer->status == OcspStatus::kRevoked) {
+  if (clearing.answer->status == OcspStatus::kRevoked) return StillRevoked(*clearing.answer);
+  if (Book().IsOutdated(record->certificate, *clearing.answer)) {
     return StillOut(*record, "STILL_REVOKED",
-                    "Its CA must take the revocation back first; else replace the certificate.");
+                    "That it is good was said before it was revoked. Try again when its responder "
+                    "answers, or with the CA's next revocation list.");
   }
   if (stopping_) return ShuttingDown();
   const bool unknown = clearing.answer->status == OcspStatus::kUnknown;
   const bool would_go_again = unknown && clearing.answer->word != kNoStatusSource &&
                               RevocationSettingsOf(in).trust_hard &&
-                              IsTrustEntry(*in.snapshot, record->certificate);
+                              NeedsProof(*in.snapshot, record->certificate);
   if (would_go_again) {
     return StillOut(*record, "STILL_UNPROVED",
                     "Nobody tells its status, and entries like that are out of trust: 'signet "
@@ -251,7 +232,7 @@ boost::asio::awaitable<Result<api::Change>> Revocation::Clear(
       if (clearing.answer) book_.Note(fingerprint, *clearing.answer, parts_.clock.Now());
     }
     Persist();
-    auto done = parts_.trust.Distrust(*operation, clearing.request, plan);
+    auto done = Apply(*operation, clearing.request, plan);
     if (done) return std::move(done).value();
     {
       const std::lock_guard lock(mutex_);
@@ -260,10 +241,7 @@ boost::asio::awaitable<Result<api::Change>> Revocation::Clear(
     Persist();
     return std::move(done).error();
   };
-  SIGNET_CO_TRY(const api::Change done,
-                co_await RunOn(parts_.trust_lane, std::move(carry), context.limit));
-  Tell(clearing.request);
-  co_return done;
+  co_return co_await RunOn(parts_.trust_lane, std::move(carry), context.limit);
 }
 
 Findings Revocation::CheckNow(const std::vector<StatusQuestion>& questions, bool hard, bool anew) {

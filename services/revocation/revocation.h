@@ -16,6 +16,7 @@
 #include "services/request_context.h"
 #include "services/revocation/status_book.h"
 #include "services/revocation_api.h"
+#include "services/setting_change.h"
 #include "services/trust_mark.h"
 
 namespace signet::keystore {
@@ -52,7 +53,6 @@ class Revocation {
     Lane& lane;         // of rounds, which may take hours
     Lane& upload_lane;  // of what somebody waits for
     Lane& trust_lane;   // for what follows from it
-    Lane& store_lane;   // for settings
     // Something went out of trust, or came back: whoever tells people does it now. On no lane.
     std::function<void()> changed = {};
   };
@@ -60,13 +60,10 @@ class Revocation {
 
   api::RevocationInfo Show() const;
   boost::asio::awaitable<Result<api::RevocationInfo>> Describe(RequestContext context) const;
-  boost::asio::awaitable<Result<api::Change>> Set(RequestContext context,
-                                                  std::shared_ptr<keystore::Operation> operation,
-                                                  api::RevocationSetRequest request);
-  // Asks responders as the settings would have it then: WOULD_BE_DISTRUSTED, WOULD_BE_REFUSED (an
-  // unknown status under *hard*), STATUS_UNKNOWN.
+  // A change of the settings. Asks responders as these would have it then: WOULD_BE_DISTRUSTED,
+  // WOULD_BE_REFUSED (an unknown status under *hard*), STATUS_UNKNOWN.
   boost::asio::awaitable<Result<api::Plan>> ProposeSet(RequestContext context,
-                                                       api::RevocationSetRequest request);
+                                                       SettingChange change);
   // Asks everybody anew, also while the periodic check is off, and carries out what follows.
   // kConflict CHECK_RUNS.
   boost::asio::awaitable<Result<api::RevocationCheck>> Check(
@@ -120,11 +117,11 @@ class Revocation {
 
  private:
   struct Round {
-    std::size_t asked = 0, good = 0, revoked = 0, unknown = 0;
+    std::size_t asked = 0, good = 0, revoked = 0, unknown = 0, held = 0;
     bool changed = false;  // some status is another one than before
     std::vector<StatusSubject> subjects;
     keystore::DistrustRequest consequences;
-    void Count(const StatusAnswer& answer);
+    void Count(const StatusRow* row, const StatusAnswer& answer);
   };
   Result<Round> Ask(bool anew);
   StatusBook Book() const;
@@ -133,6 +130,10 @@ class Revocation {
   StatusRules RulesOf(const keystore::Snapshot& snapshot, const RevocationSettings& settings,
                       bool anew) const;
   boost::asio::awaitable<Status> CarryOut(keystore::DistrustRequest request);
+  // Blocks. Carries it out, and tells of it.
+  Result<keystore::ChangeResult> Apply(keystore::Operation& operation,
+                                       const keystore::DistrustRequest& request,
+                                       const std::optional<std::string>& plan);
   void Tell(const keystore::DistrustRequest& request);
   void TellRound(const Round& round);
   // What is to be cleared, and what was answered about it.

@@ -1,13 +1,9 @@
 // Asking for what is due, and what follows: the part of Revocation that goes on by itself.
-#include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
-#include <boost/asio/use_awaitable.hpp>
-
 #include "keystore/node_log.h"
 #include "platform/logging.h"
 #include "services/joined.h"
 #include "services/revocation/revocation.h"
-#include "services/round_turn.h"
+#include "services/rounds.h"
 
 namespace signet::services {
 
@@ -47,16 +43,18 @@ Result<Revocation::Round> Revocation::Ask(bool anew) {
         questions.push_back({subject.certificate, subject.issuer});
     }
   }
+  if (anew) parts_.source.ForgetFailures();
   // What is due is asked anew: an answer as old as the interval is none.
   const std::vector<StatusAnswer> answers =
       parts_.source.AskAll(questions, RulesOf(*in.snapshot, settings, /*anew=*/true));
   if (stopping_) return ShuttingDown();
-  const WallTime now = parts_.clock.Now();
+  // What follows goes by what was decided meanwhile.
+  const keystore::PlanInput since = parts_.trust.Input();
+  const WallTime now = since.now;
   bool keep = false;
   {
     const std::lock_guard lock(mutex_);
     for (std::size_t i = 0; i < answers.size(); ++i) {
-      round.Count(answers[i]);
       const std::string& fingerprint = questions[i].certificate.fingerprint();
       const StatusRow* then = before.Find(fingerprint);
       const StatusRow* live = book_.Find(fingerprint);
@@ -64,10 +62,11 @@ Result<Revocation::Round> Revocation::Ask(bool anew) {
       const bool touched =
           (then == nullptr) != (live == nullptr) || (live != nullptr && live->asked != then->asked);
       if (!touched && book_.Note(fingerprint, answers[i], now)) round.changed = true;
+      round.Count(book_.Find(fingerprint), answers[i]);
     }
     if (settings.enabled || anew) book_.Keep(round.subjects);
     if (round.asked > 0) book_.Checked(now);
-    round.consequences = Consequences(book_, *in.snapshot, settings, now);
+    round.consequences = Consequences(book_, *since.snapshot, RevocationSettingsOf(since), now);
     seen_ = mark;
     next_expiry_ = NextExpiry(*in.snapshot, now);
     quiet_until_ = now + kQuiet;
@@ -79,11 +78,12 @@ Result<Revocation::Round> Revocation::Ask(bool anew) {
   return round;
 }
 
-void Revocation::Round::Count(const StatusAnswer& answer) {
+// By what holds now, which may be what was said before.
+void Revocation::Round::Count(const StatusRow* row, const StatusAnswer& answer) {
+  const std::string status(row == nullptr ? OcspStatusName(answer.status) : row->status);
   ++asked;
-  ++(answer.status == OcspStatus::kGood      ? good
-     : answer.status == OcspStatus::kRevoked ? revoked
-                                             : unknown);
+  ++(status == "good" ? good : status == "revoked" ? revoked : unknown);
+  if (answer.status == OcspStatus::kUnknown && status != "unknown") ++held;
 }
 
 StatusBook Revocation::Book() const {
@@ -115,9 +115,7 @@ boost::asio::awaitable<Status> Revocation::CarryOut(DistrustRequest request) {
   if (request.distrusted.empty() && request.reinstated.empty()) co_return Ok();
   ChangeRunner::Work work = [this, &request](std::shared_ptr<keystore::Operation> operation)
       -> boost::asio::awaitable<Result<json::value>> {
-    auto job = [&trust = parts_.trust, operation, request] {
-      return trust.Distrust(*operation, request, std::nullopt);
-    };
+    auto job = [this, operation, request] { return Apply(*operation, request, std::nullopt); };
     Result<keystore::ChangeResult> done =
         co_await RunOn(parts_.trust_lane, std::move(job), kChangeLimit);
     if (!done) co_return std::move(done).error();
@@ -127,8 +125,16 @@ boost::asio::awaitable<Status> Revocation::CarryOut(DistrustRequest request) {
   Result<json::value> done =
       co_await parts_.changes.Run(std::move(context), "revocation.apply", "", std::move(work));
   if (!done) co_return std::move(done).error();
-  Tell(request);
   co_return Ok();
+}
+
+// Told by who did it: nobody may wait for it any more.
+Result<keystore::ChangeResult> Revocation::Apply(keystore::Operation& operation,
+                                                 const DistrustRequest& request,
+                                                 const std::optional<std::string>& plan) {
+  SIGNET_TRY(keystore::ChangeResult done, parts_.trust.Distrust(operation, request, plan));
+  if (done.changed) Tell(request);
+  return done;
 }
 
 void Revocation::Tell(const DistrustRequest& request) {
@@ -190,13 +196,7 @@ boost::asio::awaitable<void> Revocation::Tick() {
 }
 
 boost::asio::awaitable<void> Revocation::Watch() {
-  boost::asio::steady_timer timer(co_await boost::asio::this_coro::executor);
-  while (!stopping_) {
-    co_await Tick();
-    timer.expires_after(kNap);
-    boost::system::error_code ignored;
-    co_await timer.async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
-  }
+  return Repeat([this] { return Tick(); }, kNap, stopping_);
 }
 
 }  // namespace signet::services

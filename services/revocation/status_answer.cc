@@ -86,7 +86,9 @@ api::RevocationInfo DescribeBook(const keystore::PlanInput& in, const StatusBook
   info.unknown_trust = SettingValue(in, keystore::kUnknownTrust);
   info.unknown_connection = SettingValue(in, keystore::kUnknownConnection);
   info.last_check = book.last_check();
+  // What is due waits for the next round, which is not more than a minute away.
   if (settings.enabled) info.next_check = book.NextDue(settings, in.now);
+  if (info.next_check) info.next_check = std::max(*info.next_check, in.now);
   for (const bool good : {false, true}) {
     for (const auto& [fingerprint, row] : book.rows()) {
       if ((row.status == "good") != good) continue;
@@ -126,8 +128,10 @@ Findings WarningsOf(const keystore::PlanInput& in, const StatusBook& book) {
           {Severity::kError,
            record.cause == keystore::kRevoked ? "REVOKED_IN_USE" : "DISTRUSTED_IN_USE",
            SubjectOf(in, fingerprint) + " (" + Joined(places) + ") is " +
-               keystore::WhyDistrusted(record) +
-               ": renew the certificate that rests on it, 'signet csr generate'",
+               keystore::WhyDistrusted(record) + ": " +
+               (record.cause == keystore::kRevoked
+                    ? "renew the certificate that rests on it, 'signet csr generate'"
+                    : keystore::RemedyOf(record)),
            fingerprint});
     } else if (!places.empty()) {
       ++out;
@@ -136,8 +140,8 @@ Findings WarningsOf(const keystore::PlanInput& in, const StatusBook& book) {
   if (out > 0) {
     findings.push_back({Severity::kWarning, "DISTRUSTED",
                         std::to_string(out) +
-                            " entries of trust stores are out of trust, revoked or expired: "
-                            "'signet revocation distrusted'",
+                            " entries of trust stores are out of trust: 'signet revocation "
+                            "distrusted' says why",
                         ""});
   }
   if (!RevocationSettingsOf(in).enabled) return findings;

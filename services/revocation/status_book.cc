@@ -4,6 +4,7 @@
 #include <set>
 
 #include "keystore/settings.h"
+#include "platform/logging.h"
 
 namespace signet::services {
 
@@ -15,7 +16,7 @@ namespace {
 
 constexpr auto kRetryPause = std::chrono::minutes(1);
 constexpr std::size_t kMaxRows = 20'000;
-constexpr std::size_t kMaxText = 32u << 20;
+constexpr std::size_t kMaxText = 64u << 20;
 constexpr std::string_view kGood = "good", kRevokedStatus = "revoked", kUnknown = "unknown";
 
 struct BookText : LenientRecord {
@@ -48,7 +49,7 @@ bool Full(const DistrustRequest& request) {
 
 // What the row asks of trust; absent: nothing.
 std::optional<DistrustRecord> Wanted(const std::string& fingerprint, const StatusRow& row,
-                                     bool trusted, const RevocationSettings& settings,
+                                     bool needs_proof, const RevocationSettings& settings,
                                      WallTime now) {
   DistrustRecord record;
   record.certificate = fingerprint;
@@ -61,7 +62,7 @@ std::optional<DistrustRecord> Wanted(const std::string& fingerprint, const Statu
     return record;
   }
   const bool nobody_tells = row.status == kUnknown && row.word != kNoStatusSource;
-  if (!nobody_tells || !trusted || !settings.trust_hard) return std::nullopt;
+  if (!nobody_tells || !needs_proof || !settings.trust_hard) return std::nullopt;
   record.cause = keystore::kUnproved;
   record.since = row.asked;
   if (record.source.empty()) record.source = row.word;
@@ -69,6 +70,13 @@ std::optional<DistrustRecord> Wanted(const std::string& fingerprint, const Statu
 }
 
 }  // namespace
+
+bool NeedsProof(const keystore::Snapshot& snapshot, const std::string& fingerprint) {
+  return std::any_of(snapshot.trust.begin(), snapshot.trust.end(), [&](const auto& store) {
+    const auto* entry = snapshot.TrustEntry(store.first, fingerprint);
+    return entry != nullptr && !IsResponder(*entry);
+  });
+}
 
 bool IsTrustEntry(const keystore::Snapshot& snapshot, const std::string& fingerprint) {
   return std::any_of(snapshot.trust.begin(), snapshot.trust.end(), [&](const auto& store) {
@@ -95,9 +103,14 @@ StatusBook StatusBook::FromText(std::string_view text) {
   limits.may_hold_secret = false;
   limits.max_bytes = kMaxText;
   auto parsed = ParseJson(text, limits);
-  if (!parsed) return book;
-  auto read = FromJson<BookText>(parsed.value());
-  if (!read) return book;
+  auto read = parsed ? FromJson<BookText>(parsed.value()) : std::move(parsed).error();
+  if (!read) {
+    Log(LogLevel::kWarning,
+        "what was known of the status of certificates is forgotten, and asked "
+        "anew: " +
+            read.error().ToString());
+    return book;
+  }
   for (StatusRow& row : read.value().rows) {
     const std::string fingerprint = row.certificate;
     book.rows_[fingerprint] = std::move(row);
@@ -110,7 +123,17 @@ std::string StatusBook::ToText() const {
   BookText text;
   text.last_check = last_check_;
   for (const auto& [fingerprint, row] : rows_) text.rows.push_back(row);
-  return json::serialize(ToJson(text));
+  json::value all = ToJson(text);
+  // Twenty thousand rows, each with what it has.
+  for (json::value& row : all.as_object().at("rows").as_array()) {
+    json::object& members = row.as_object();
+    for (auto member = members.begin(); member != members.end();) {
+      const json::value& value = member->value();
+      const bool empty = value.is_null() || (value.is_string() && value.get_string().empty());
+      member = empty ? members.erase(member) : member + 1;
+    }
+  }
+  return json::serialize(all);
 }
 
 const StatusRow* StatusBook::Find(const std::string& fingerprint) const {
@@ -134,12 +157,22 @@ std::optional<WallTime> StatusBook::NextDue(const RevocationSettings& settings,
   return next;
 }
 
+bool StatusBook::IsOutdated(const std::string& fingerprint, const StatusAnswer& answer) const {
+  const StatusRow* row = Find(fingerprint);
+  return row != nullptr && row->status == kRevokedStatus && answer.status == OcspStatus::kGood &&
+         row->this_update && answer.this_update && *answer.this_update < *row->this_update;
+}
+
 bool StatusBook::Note(const std::string& fingerprint, const StatusAnswer& answer, WallTime now) {
   const auto known = rows_.find(fingerprint);
-  if (known == rows_.end() && rows_.size() >= kMaxRows) return false;
+  // What is revoked has consequences, however many others there are.
+  if (known == rows_.end() && rows_.size() >= kMaxRows && answer.status != OcspStatus::kRevoked)
+    return false;
   const std::string status(keystore::x509::OcspStatusName(answer.status));
-  if (known != rows_.end() && answer.status == OcspStatus::kUnknown &&
-      (known->second.status == kRevokedStatus || IsFresh(known->second, now))) {
+  const bool unknown = answer.status == OcspStatus::kUnknown;
+  const bool keeps = known != rows_.end() && unknown &&
+                     (known->second.status == kRevokedStatus || IsFresh(known->second, now));
+  if (keeps || IsOutdated(fingerprint, answer)) {
     known->second.asked = now;
     known->second.retry = answer.fresh_until;
     return false;
@@ -237,7 +270,7 @@ DistrustRequest Consequences(const StatusBook& book, const keystore::Snapshot& s
   DistrustRequest request = ExpiredTrust(snapshot, now);
   for (const auto& [fingerprint, row] : book.rows()) {
     if (row.status == kGood) continue;
-    auto record = Wanted(fingerprint, row, IsTrustEntry(snapshot, fingerprint), settings, now);
+    auto record = Wanted(fingerprint, row, NeedsProof(snapshot, fingerprint), settings, now);
     if (!record) continue;
     const DistrustRecord* before = snapshot.Distrusted(fingerprint);
     // What is revoked stays so; all else gives way to what is known now.
@@ -251,8 +284,10 @@ DistrustRequest Consequences(const StatusBook& book, const keystore::Snapshot& s
     const StatusRow* known = book.Find(fingerprint);
     const bool good = known != nullptr && known->status == kGood;
     const bool nobody = known != nullptr && known->word == kNoStatusSource;
-    const bool over = cause == keystore::kOnHold     ? good
-                      : cause == keystore::kUnproved ? good || nobody || !settings.trust_hard
+    // Of what is nowhere any more nothing will be asked: whoever uploads it asks anew.
+    const bool over = cause == keystore::kOnHold ? good || PlacesOf(snapshot, fingerprint).empty()
+                      : cause == keystore::kUnproved ? good || nobody || !settings.trust_hard ||
+                                                           !NeedsProof(snapshot, fingerprint)
                                                      : false;
     if (over && !Full(request)) request.reinstated.push_back(fingerprint);
   }

@@ -69,6 +69,9 @@ class StatusBook {
   // What is unknown now replaces neither *revoked* nor a *good* that is still fresh. True when the
   // status is another one than before.
   bool Note(const std::string& fingerprint, const StatusAnswer& answer, WallTime now);
+  // A *good* from before the *revoked* that is known: a list of last week, or an answer that
+  // somebody keeps. It says nothing.
+  bool IsOutdated(const std::string& fingerprint, const StatusAnswer& answer) const;
   void Forget(const std::string& fingerprint) { rows_.erase(fingerprint); }
   // The row that `former` has of it, or none.
   void TakeBack(const std::string& fingerprint, const StatusBook& former);
@@ -89,6 +92,9 @@ class StatusBook {
 // are no more go.
 keystore::DistrustRequest Consequences(const StatusBook& book, const keystore::Snapshot& snapshot,
                                        const RevocationSettings& settings, WallTime now);
+// An entry that others are judged by: under *hard* an unknown status takes it out of trust. A
+// responder (SPEC R2) is none, for all answers would go with it.
+bool NeedsProof(const keystore::Snapshot& snapshot, const std::string& fingerprint);
 bool IsTrustEntry(const keystore::Snapshot& snapshot, const std::string& fingerprint);
 // Of the clock alone; cheap.
 keystore::DistrustRequest ExpiredTrust(const keystore::Snapshot& snapshot, WallTime now);

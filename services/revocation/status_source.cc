@@ -37,6 +37,8 @@ std::vector<StatusAnswer> StatusSource::AskAll(std::span<const StatusQuestion> q
   return answers;
 }
 
+void StatusSource::ForgetFailures() { impl_->desk.responders.Forget(); }
+
 StatusFigures StatusSource::Look() const {
   const StatusDesk& desk = impl_->desk;
   StatusFigures figures;

@@ -46,6 +46,8 @@ class StatusSource {
   // that lane. While others are to be asked, no place has more than half of the threads.
   std::vector<StatusAnswer> AskAll(std::span<const StatusQuestion> questions,
                                    const StatusRules& rules);
+  // Who failed is left alone no longer: asked again with the next question.
+  void ForgetFailures();
   StatusFigures Look() const;
 
  private:

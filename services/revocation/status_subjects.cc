@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "keystore/x509/revocation_urls.h"
+
 namespace signet::services {
 
 namespace x509 = keystore::x509;
@@ -28,18 +30,20 @@ class Collector {
   void TrustStore(const std::string& store) {
     snapshot_->EachTrustEntry(store, "", [&](const keystore::TrustEntryRecord& entry) {
       const auto* row = snapshot_->certificates->Find(entry.certificate);
+      const bool responder = IsResponder(entry);
       if (row == nullptr || row->subject_id() == row->issuer_id()) return true;
       const auto known = found_.find(entry.certificate);
       if (known != found_.end()) {
         known->second.places.push_back(store);
-        known->second.trusted = true;
+        known->second.trusted = known->second.trusted || !responder;
         return true;
       }
       // Ten thousand entries are not kept in memory as parsed ones.
       const auto certificate = row->Parse();
       if (!certificate) return true;
+      if (responder && x509::HasNoCheck(certificate.value())) return true;
       if (const auto issuer = StoredIssuerOf(*snapshot_, *certificate))
-        Add(*certificate, *issuer, store, true);
+        Add(*certificate, *issuer, store, !responder);
       return true;
     });
   }
@@ -67,6 +71,10 @@ class Collector {
 };
 
 }  // namespace
+
+bool IsResponder(const keystore::TrustEntryRecord& entry) {
+  return entry.kind == x509::EntryKindName(x509::EntryKind::kOcspResponder);
+}
 
 std::optional<x509::Certificate> StoredIssuerOf(const keystore::Snapshot& snapshot,
                                                 const x509::Certificate& certificate) {

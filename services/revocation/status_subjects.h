@@ -10,15 +10,19 @@
 
 namespace signet::services {
 
+// Vouches for others by its OCSP answers alone (SPEC R2).
+bool IsResponder(const keystore::TrustEntryRecord& entry);
+
 // A certificate with its issuer, once, however many places it has.
 struct StatusSubject {
   keystore::x509::Certificate certificate, issuer;
   std::vector<std::string> places;  // "tomcat", "chain of tomcat", "cup-trust"
-  bool trusted = false;             // an entry of a trust store, not an identity's own alone
+  bool trusted = false;             // an entry of a trust store that is more than a responder
 };
 
 // Without roots and other self-issued certificates, whose status nobody can tell, and without those
-// that have expired. In the order of their fingerprints.
+// that have expired, and those responders whose CA wants nobody to ask (id-pkix-ocsp-nocheck). In
+// the order of their fingerprints.
 std::vector<StatusSubject> WhoseStatus(std::shared_ptr<const keystore::Snapshot> snapshot,
                                        WallTime now);
 

@@ -20,6 +20,8 @@ struct Shared {
     csr = json::value_to<std::string>(made.at("pem"));
   }
   Appliance appliance;
+  TlsLogin administrator{appliance, "boss", "role = \"administrator\""};
+  TlsLogin auditor{appliance, "looker", "role = \"auditor\""};
   TestCa ca;
   std::string csr;
 };
@@ -67,11 +69,17 @@ std::vector<std::string> Column(const std::string& method,
 Appliance& AbuseTest::appliance() { return All().appliance; }
 TestCa& AbuseTest::ca() { return All().ca; }
 const std::string& AbuseTest::csr() { return All().csr; }
+const TlsLogin& AbuseTest::administrator() { return All().administrator; }
+const TlsLogin& AbuseTest::auditor() { return All().auditor; }
 
 World AbuseTest::Look() {
-  return {Column("csr.list", {"id"}), Column("trust.list", {"store", "id", "kind", "description"}),
+  return {Column("csr.list", {"id"}),
+          Column("trust.list", {"store", "id", "kind", "description"}),
           Column("certificate.list", {"purpose", "fingerprint", "previous"}),
-          Column("key.list", {"id", "owner", "onToken"})};
+          Column("key.list", {"id", "owner", "onToken"}),
+          Column("setting.list", {"name", "value"}),
+          Column("connection.list", {"id", "kind", "peer"}),
+          Column("lsc.list", {"id"})};
 }
 
 std::int64_t AbuseTest::AuditRecords() {

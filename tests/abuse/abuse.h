@@ -12,12 +12,13 @@
 
 #include "tests/support/appliance.h"
 #include "tests/support/test_ca.h"
+#include "tests/support/tls_login.h"
 
 namespace signet::testing {
 
 // Everything that a refused request must leave as it was.
 struct World {
-  std::vector<std::string> csrs, trust, certificates, keys;
+  std::vector<std::string> csrs, trust, certificates, keys, settings, connections, lscs;
   bool operator==(const World&) const = default;
 };
 
@@ -30,6 +31,9 @@ class AbuseTest : public ::testing::Test {
   static Appliance& appliance();
   static TestCa& ca();
   static const std::string& csr();
+  // Over the TLS port.
+  static const TlsLogin& administrator();
+  static const TlsLogin& auditor();
 
   static World Look();
   static std::int64_t AuditRecords();

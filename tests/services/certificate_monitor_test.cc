@@ -4,7 +4,6 @@
 
 #include <gmock/gmock.h>
 
-#include <future>
 #include <map>
 #include <random>
 #include <set>
@@ -13,8 +12,7 @@
 #include "keystore/lsc_register.h"
 #include "keystore/node_log.h"
 #include "services/monitor/digest.h"
-#include "tests/services/publish_world.h"
-#include "tests/support/manual_clock.h"
+#include "tests/services/monitor_world.h"
 
 namespace signet::services {
 namespace {
@@ -86,11 +84,9 @@ TEST(BackOffTest, GoesFromAMinuteToAnHour) {
   EXPECT_EQ(BackOff(1, 1), 66s);
 }
 
-class CertificateMonitorTest : public ::testing::Test {
+class CertificateMonitorTest : public MonitorWorld {
  protected:
-  CertificateMonitorTest() {
-    log_ = keystore::NodeLog::Open(world_.Path("node.db"), true, clock_).value();
-  }
+  CertificateMonitorTest() { OpenLog(true); }
   ~CertificateMonitorTest() override { End(); }
 
   void End() {
@@ -105,11 +101,9 @@ class CertificateMonitorTest : public ::testing::Test {
   // A new process.
   void Boot(bool with_server = true) {
     End();
-    log_.reset();
-    log_ = keystore::NodeLog::Open(world_.Path("node.db"), false, clock_).value();
     store_lane_ = std::make_unique<Lane>("store", 1, 256);
     mail_lane_ = std::make_unique<Lane>("mail", 1, 256);
-    events_ = std::make_unique<Events>(*log_, *store_lane_, clock_);
+    OpenLog(false);
     committer_ = std::make_unique<keystore::Committer>(*world_.state, clock_);
     shared_ = std::make_unique<keystore::Trust>(world_.catalogue, names_, *world_.state,
                                                 *committer_, clock_);
@@ -134,33 +128,6 @@ class CertificateMonitorTest : public ::testing::Test {
     mails_->Start();
     Settle();
   }
-  // What is on the lanes is done.
-  void Settle() const {
-    for (Lane* lane : {store_lane_.get(), mail_lane_.get()}) {
-      std::promise<void> done;
-      ASSERT_TRUE(lane->TryPost([&] { done.set_value(); }));
-      done.get_future().wait();
-    }
-  }
-  void Advance(Duration by) {
-    const SteadyTime end = clock_.Steady() + by;
-    for (auto next = clock_.UntilNext(); next && clock_.Steady() + *next <= end;
-         next = clock_.UntilNext()) {
-      clock_.Advance(*next);
-      Settle();
-    }
-    clock_.Advance(end - clock_.Steady());
-    Settle();
-  }
-  std::string Leaf(int days) {
-    const std::string csr = testing::MustRun(
-        {"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", world_.Path("key.pem"), "-subj", "/CN=imp1.example.com"});
-    testing::CertificateAuthority::SignOptions options;
-    options.days = days;
-    options.copy_extensions = false;
-    return world_.ca.Sign(csr, options);
-  }
   void Set(const std::string& name, const std::string& value) {
     keystore::SettingRecord record;
     record.value = value;
@@ -184,13 +151,6 @@ class CertificateMonitorTest : public ::testing::Test {
   virtual void Ran(const ExpiryLook&, WallTime) {}
   virtual OtherPlaces Others(WallTime) { return {}; }
 
-  PublishWorld world_;
-  keystore::NodeNames names_{"berlin", "imp1.example.com", "example.com", {}, {}, true};
-  testing::ManualClock clock_{MakeSystemClock()->Now()};
-  const WallTime start_ = clock_.Now();
-  std::unique_ptr<keystore::NodeLog> log_;
-  std::unique_ptr<Lane> store_lane_, mail_lane_;
-  std::unique_ptr<Events> events_;
   std::unique_ptr<keystore::Committer> committer_;
   std::unique_ptr<keystore::Trust> shared_;
   std::unique_ptr<MailQueue> mails_;

@@ -8,8 +8,7 @@
 
 #include "keystore/node_log.h"
 #include "services/monitor/expiry_look.h"
-#include "tests/services/publish_world.h"
-#include "tests/support/manual_clock.h"
+#include "tests/services/monitor_world.h"
 
 namespace signet::services {
 namespace {
@@ -20,50 +19,22 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-class ExpiryMonitorTest : public ::testing::Test {
+class ExpiryMonitorTest : public MonitorWorld {
  protected:
   ExpiryMonitorTest() { OpenLog(true); }
   ~ExpiryMonitorTest() override { monitor_.reset(); }
 
-  void OpenLog(bool create) {
-    log_ = keystore::NodeLog::Open(world_.Path("node.db"), create, clock_).value();
-    events_ = std::make_unique<Events>(*log_, *lane_, clock_);
-  }
   // A new process.
   void Boot() {
     if (monitor_) monitor_->Stop();
     monitor_.reset();
-    lane_ = std::make_unique<Lane>("store", 1, 256);
+    store_lane_ = std::make_unique<Lane>("store", 1, 256);
     OpenLog(false);
     monitor_ = std::make_unique<ExpiryMonitor>(
         ExpiryMonitor::Parts{world_.catalogue, names_, *log_, *world_.state, *events_, clock_,
-                             *lane_, [] { return std::chrono::days(30); }});
+                             *store_lane_, [] { return std::chrono::days(30); }});
     monitor_->Start();
     Settle();
-  }
-  // What is on the lane is done.
-  void Settle() const {
-    std::promise<void> done;
-    ASSERT_TRUE(lane_->TryPost([&] { done.set_value(); }));
-    done.get_future().wait();
-  }
-  void Advance(Duration by) {
-    const SteadyTime end = clock_.Steady() + by;
-    for (auto next = clock_.UntilNext(); next && clock_.Steady() + *next <= end;
-         next = clock_.UntilNext()) {
-      clock_.Advance(*next);
-      Settle();
-    }
-    clock_.Advance(end - clock_.Steady());
-  }
-  std::string Leaf(int days) {
-    const std::string csr = testing::MustRun(
-        {"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-         "-keyout", world_.Path("key.pem"), "-subj", "/CN=imp1.example.com"});
-    testing::CertificateAuthority::SignOptions options;
-    options.days = days;
-    options.copy_extensions = false;
-    return world_.ca.Sign(csr, options);
   }
   void Install(const std::string& purpose, const std::string& leaf) {
     world_.Install(purpose, {leaf}, "aa");
@@ -88,13 +59,6 @@ class ExpiryMonitorTest : public ::testing::Test {
     return count;
   }
 
-  PublishWorld world_;
-  keystore::NodeNames names_{"berlin", "imp1.example.com", "example.com", {}, {}, true};
-  testing::ManualClock clock_{MakeSystemClock()->Now()};
-  const WallTime start_ = clock_.Now();
-  std::unique_ptr<keystore::NodeLog> log_;
-  std::unique_ptr<Lane> lane_ = std::make_unique<Lane>("store", 1, 256);
-  std::unique_ptr<Events> events_;
   std::unique_ptr<ExpiryMonitor> monitor_;
 };
 

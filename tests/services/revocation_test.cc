@@ -1,22 +1,6 @@
-// SPEC R1 to R4: what becomes of certificates whose responder, a real `openssl ocsp`, tells of
+// SPEC R1 to R3: what becomes of certificates whose responder, a real `openssl ocsp`, tells of
 // them.
-#include "services/revocation/revocation.h"
-
-#include <gmock/gmock.h>
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/io_context.hpp>
-#include <boost/asio/use_future.hpp>
-#include <future>
-
-#include "keystore/committer.h"
-#include "keystore/node_log.h"
-#include "keystore/settings.h"
-#include "services/changes.h"
-#include "services/connections/connections.h"
-#include "tests/services/publish_world.h"
-#include "tests/support/manual_clock.h"
-#include "tests/support/ocsp_responder.h"
+#include "tests/services/revocation_world.h"
 
 namespace signet::services {
 namespace {
@@ -33,184 +17,7 @@ using ::testing::SizeIs;
 // A responder where nobody listens.
 constexpr char kNobody[] = "authorityInfoAccess=OCSP;URI:http://127.0.0.1:1/";
 
-class RevocationTest : public ::testing::Test {
- protected:
-  RevocationTest()
-      // What is made from here on is valid already.
-      : clock_(MakeSystemClock()->Now() + 1min),
-        root_(world_.ca, "root"),
-        int2_(world_.ca, "int2") {
-    log_ = keystore::NodeLog::Open(world_.Path("node.db"), true, clock_).value();
-    Boot();
-  }
-  ~RevocationTest() override { End(); }
-
-  void End() {
-    connections_.reset();
-    revocation_.reset();
-    for (auto* lane : {&trust_lane_, &store_lane_, &lane_, &responder_lane_}) lane->reset();
-    source_.reset();
-  }
-  // A new process.
-  void Boot() {
-    End();
-    store_lane_ = std::make_unique<Lane>("store", 1, 256);
-    trust_lane_ = std::make_unique<Lane>("trust", 1, 64);
-    lane_ = std::make_unique<Lane>("revocation", 4, 64);
-    responder_lane_ = std::make_unique<Lane>("responder", 4, 1024);
-    events_ = std::make_unique<Events>(*log_, *store_lane_, clock_);
-    changes_ = std::make_unique<Changes>(*log_, *store_lane_, clock_, [](const std::string&) {});
-    committer_ = std::make_unique<keystore::Committer>(*world_.state, clock_);
-    trust_ = std::make_unique<keystore::Trust>(world_.catalogue, names_, *world_.state, *committer_,
-                                               clock_);
-    source_ = std::make_unique<StatusSource>(
-        StatusSource::Parts{clock_, *responder_lane_, [] { return Loopback(); }});
-    revocation_ = std::make_unique<Revocation>(
-        Revocation::Parts{clock_, *world_.state, *trust_, *log_, *changes_, *events_, *source_,
-                          *lane_, *lane_, *trust_lane_, *store_lane_, [this] { ++told_; }});
-    connections_ = std::make_unique<Connections>(Connections::Parts{
-        world_.catalogue, clock_, *world_.state, *trust_, *log_, *changes_, *events_, *revocation_,
-        *lane_, *store_lane_, watched_, [] { return Loopback(); }, SIGNET_RUN});
-  }
-  static AddressPolicy Loopback() {
-    return AddressPolicy::Make({"127.0.0.0/8", "::1"}, {}).value();
-  }
-
-  template <class T>
-  T Wait(boost::asio::awaitable<T> work) {
-    std::optional<T> answer;  // most results have no empty value
-    Wait(Into(std::move(work), answer));
-    return std::move(*answer);
-  }
-  template <class T>
-  static boost::asio::awaitable<void> Into(boost::asio::awaitable<T> work,
-                                           std::optional<T>& answer) {
-    answer.emplace(co_await std::move(work));
-  }
-  void Wait(boost::asio::awaitable<void> work) {
-    boost::asio::io_context loop;
-    auto future = boost::asio::co_spawn(loop, std::move(work), boost::asio::use_future);
-    loop.run();
-    future.get();
-  }
-  void Tick() {
-    Wait(revocation_->Tick());
-    Wait(connections_->Tick());
-  }
-  void Pass(Duration time) {
-    clock_.Advance(time);
-    Tick();
-  }
-  void Set(const std::string& name, const std::string& value) {
-    keystore::SettingRecord record;
-    record.value = value;
-    world_.store.Put(world_.store.layout.Setting(name), json::serialize(ToJson(record)));
-  }
-  void SwitchOn() {
-    Set(keystore::kRevocationCheck, "true");
-    Set(keystore::kRevocationEvery, "1h");
-  }
-  std::shared_ptr<keystore::Operation> Operation() {
-    auto operation = std::make_shared<keystore::Operation>();
-    operation->id = "65000000000000000000000" + std::to_string(++operations_);
-    operation->actor = "uid:0 (root)";
-    return operation;
-  }
-
-  // An intermediate of the root, whose responder knows it; with a key of its own or one of before.
-  std::string SubCa(const std::string& name, const std::string& access = "") {
-    const std::string key = world_.Path(name + ".key");
-    if (!std::filesystem::exists(key)) {
-      testing::MustRun({"openssl", "genpkey", "-algorithm", "EC", "-pkeyopt",
-                        "ec_paramgen_curve:P-256", "-out", key});
-    }
-    const std::string csr =
-        testing::MustRun({"openssl", "req", "-new", "-key", key, "-subj", "/CN=" + name});
-    testing::CertificateAuthority::SignOptions options;
-    options.issuer = "root";
-    options.copy_extensions = false;
-    options.extensions = {"basicConstraints=critical,CA:TRUE",
-                          "keyUsage=critical,keyCertSign,cRLSign", "subjectKeyIdentifier=hash",
-                          access.empty() ? root_.Access() : access};
-    const std::string pem = world_.ca.Sign(csr, options);
-    root_.Know(pem);
-    return pem;
-  }
-  void TrustSub(const std::string& pem) {
-    if (world_.state->Now()->TrustEntry("cup-trust", Id(world_.ca.Pem("root"))) == nullptr)
-      world_.Trust("cup-trust", world_.ca.Pem("root"), "anchor");
-    world_.Trust("cup-trust", pem, "intermediate");
-  }
-  static std::string Id(const std::string& pem) { return testing::Fingerprint(pem); }
-  // Of the record about it; empty: it is in trust.
-  std::string Cause(const std::string& pem) const {
-    const auto snapshot = world_.state->Now();
-    const auto* record = snapshot->Distrusted(Id(pem));
-    return record == nullptr ? "" : record->cause;
-  }
-  std::vector<std::string> Told(const std::string& kind) {
-    std::promise<void> done;
-    EXPECT_TRUE(store_lane_->TryPost([&] { done.set_value(); }));
-    done.get_future().wait();
-    std::vector<std::string> texts;
-    const auto rows = log_->Events(0, 1000);
-    for (const keystore::EventRow& row : rows.value()) {
-      if (row.kind == kind) texts.push_back(row.text);
-    }
-    return texts;
-  }
-  bool Leads(const std::string& leaf) const {
-    const auto snapshot = world_.state->Now();
-    const auto certificate = keystore::x509::ReadCertificates(leaf, 1).value().front();
-    keystore::x509::ChainPolicy policy;
-    policy.time = clock_.Now();
-    policy.leaf_role = keystore::x509::LintRole::kClient;
-    return keystore::x509::VerifyPath(certificate, {},
-                                      keystore::Snapshot::View(snapshot, "cup-trust"), policy)
-        .accepted();
-  }
-  // For a failure's message.
-  std::string Statuses() const {
-    std::string text;
-    for (const api::StatusItem& item : revocation_->Show().certificates)
-      text += item.subject + ": " + item.status + " " + item.word + " " + item.detail + "\n";
-    return text;
-  }
-  // A peer's certificate of such an intermediate.
-  std::string Peer(const std::string& sub, const std::string& sub_pem,
-                   const std::string& access = "") {
-    const std::string csr = testing::MustRun({"openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
-                                              "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                                              world_.Path("peer.key"), "-subj", "/CN=peer"});
-    testing::WriteWhole(world_.Path("sub.pem"), sub_pem);
-    testing::WriteWhole(world_.Path("peer.ext"),
-                        "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid\n"
-                        "keyUsage=critical,digitalSignature\nextendedKeyUsage=clientAuth\n" +
-                            access + "\n");
-    return testing::MustRun(
-        {"openssl", "x509", "-req", "-days", "90", "-CA", world_.Path("sub.pem"), "-CAkey",
-         world_.Path(sub + ".key"), "-extfile", world_.Path("peer.ext")},
-        {csr, "", {}});
-  }
-
-  PublishWorld world_;
-  keystore::NodeNames names_{"blue", "imp1.example.com", "example.com", {"imp1.example.com"}, {},
-                             true};
-  testing::ManualClock clock_;
-  testing::OcspResponder root_, int2_;
-  std::unique_ptr<keystore::NodeLog> log_;
-  std::unique_ptr<Lane> store_lane_, trust_lane_, lane_, responder_lane_;
-  std::unique_ptr<Events> events_;
-  std::unique_ptr<Changes> changes_;
-  std::unique_ptr<keystore::Committer> committer_;
-  std::unique_ptr<keystore::Trust> trust_;
-  std::unique_ptr<StatusSource> source_;
-  std::unique_ptr<Revocation> revocation_;
-  std::unique_ptr<Connections> connections_;
-  std::vector<WatchedConnection> watched_;
-  int operations_ = 0;
-  std::atomic<int> told_{0};
-};
+class RevocationTest : public RevocationWorld {};
 
 // SPEC R1.
 TEST_F(RevocationTest, NothingIsAskedWhileItIsOff) {
@@ -312,7 +119,7 @@ TEST_F(RevocationTest, AnUnknownStatusIsAWarningOrOutOfTrustAsTheSettingSays) {
   // Shown before it is switched on.
   api::RevocationSetRequest hard;
   hard.unknown_trust = "hard";
-  const auto plan = Wait(revocation_->ProposeSet({}, hard));
+  const auto plan = Wait(revocation_->ProposeSet({}, ChangeOf(hard)));
   ASSERT_TRUE(plan) << plan.error().ToString();
   EXPECT_THAT(plan.value().findings,
               Contains(::testing::Field(&Finding::id, std::string("WOULD_BE_REFUSED"))));
@@ -440,6 +247,56 @@ TEST_F(RevocationTest, ExpiredEntriesAreRetiredAndComeBackWithTheClock) {
   EXPECT_THAT(world_.state->Now()->distrusted, IsEmpty());
 }
 
+// More than one transaction takes.
+TEST_F(RevocationTest, ManyEntriesThatEndAtOnceAllGoOutOfTrust) {
+  std::vector<std::string> roots;
+  for (int i = 0; i < 150; ++i)
+    roots.push_back(world_.SelfSigned("root" + std::to_string(i), true));
+  for (const std::string& pem : roots) {
+    world_.Trust("cup-trust", pem, "anchor");
+    world_.Trust("tomcat-trust", pem, "anchor");
+  }
+  Tick();
+  clock_.Advance(31 * 24h);
+  for (int i = 0; i < 3; ++i) Pass(1s);
+  EXPECT_EQ(std::ranges::count(roots, "expired", [&](const auto& pem) { return Cause(pem); }), 150);
+  const auto audited = log_->Audit(0, 100).value();
+  EXPECT_TRUE(std::ranges::all_of(audited, [](const auto& row) { return row.outcome == "done"; }));
+  clock_.Step(-31 * 24h);
+  for (int i = 0; i < 3; ++i) Pass(1s);
+  EXPECT_EQ(std::ranges::count(roots, "", [&](const auto& pem) { return Cause(pem); }), 150);
+}
+
+// SPEC R2: with a designated responder all that it vouches for would go.
+TEST_F(RevocationTest, AResponderOfUnknownStatusIsBelievedStill) {
+  const std::string sub = SubCa("sub", kNobody);
+  TrustSub(sub);
+  const std::string asked = world_.Leaf("asked", "int2", {"extendedKeyUsage=OCSPSigning", kNobody});
+  const std::string unasked =
+      world_.Leaf("unasked", "int2", {"extendedKeyUsage=OCSPSigning", kNobody, "noCheck=ignored"});
+  world_.TrustChain();
+  for (const std::string& pem : {asked, unasked})
+    world_.Trust("tomcat-trust", pem, "ocsp-responder");
+  SwitchOn();
+  Set(keystore::kUnknownTrust, "hard");
+  Tick();
+  EXPECT_EQ(Cause(sub), "unproved");
+  EXPECT_EQ(Cause(asked), "");
+  EXPECT_THAT(Statuses(), AllOf(HasSubstr("asked"), Not(HasSubstr("unasked"))));
+}
+
+TEST_F(RevocationTest, WhatIsDeletedIsNoLongerOutOfTrustForWantOfAnAnswer) {
+  const std::string sub = SubCa("sub", kNobody);
+  TrustSub(sub);
+  SwitchOn();
+  Set(keystore::kUnknownTrust, "hard");
+  Tick();
+  ASSERT_EQ(Cause(sub), "unproved");
+  world_.DropTrust("cup-trust", Id(sub));
+  Pass(1s);
+  EXPECT_EQ(Cause(sub), "");
+}
+
 TEST_F(RevocationTest, AnIdentityThatIsRevokedIsAnAlarm) {
   const std::string leaf =
       world_.Leaf("imp1.example.com", "int2", {"extendedKeyUsage=serverAuth", int2_.Access()});
@@ -486,112 +343,6 @@ TEST_F(RevocationTest, AnUploadIsAskedFor) {
   // What cannot be read, and what names nobody, is somebody else's to refuse.
   EXPECT_THAT(revocation_->CheckUpload({{"tomcat-trust", {"garbage", world_.ca.Pem("int1")}}}),
               IsEmpty());
-}
-
-// SPEC R4.
-TEST_F(RevocationTest, AConnectionThatRestsOnWhatIsRevokedMustClose) {
-  watched_ = {
-      {"closer",
-       "cti",
-       "cup-trust",
-       {},
-       false,
-       "",
-       {"/bin/sh", "-c", "echo \"$SIGNET_CONNECTION $SIGNET_PEER\" >> " + world_.Path("closed")}}};
-  Boot();
-  const std::string sub = SubCa("sub"), peer = Peer("sub", sub);
-  TrustSub(sub);
-  SwitchOn();
-  Tick();
-  RequestContext service;
-  service.actor = "uid:1000 (cti)";
-  service.role = Role::kService;
-  api::ConnectionRegisterRequest request{"cti", "10.1.1.7:2748", peer, "cti-7", std::nullopt};
-  auto registered = Wait(connections_->Register(service, Operation(), request));
-  ASSERT_TRUE(registered) << registered.error().ToString();
-  EXPECT_EQ(registered.value().state, "good");
-  root_.Revoke(sub);
-  Pass(1h);
-  EXPECT_EQ(Cause(sub), "revoked");
-  EXPECT_THAT(Told("connection"),
-              ElementsAre(AllOf(HasSubstr("cti-7"), HasSubstr("10.1.1.7:2748"),
-                                HasSubstr("must be closed"), HasSubstr("closed by /bin/sh"))));
-  EXPECT_EQ(testing::ReadWhole(world_.Path("closed")), "cti-7 10.1.1.7:2748\n");
-  EXPECT_EQ(connections_->List({}).value().items.at(0).state, "failing");
-  EXPECT_EQ(log_->Audit(0, 100).value().back().origin.method, "connection.close");
-  // A restart knows it still; another service does not take it away, its own does.
-  Boot();
-  RequestContext other = service;
-  other.actor = "uid:1001 (other)";
-  EXPECT_EQ(Wait(connections_->Remove(other, Operation(), {"cti-7"})).error().word,
-            "CONNECTION_OF_ANOTHER");
-  EXPECT_EQ(Wait(connections_->Register(other, Operation(), request)).error().word,
-            "CONNECTION_OF_ANOTHER");
-  EXPECT_TRUE(Wait(connections_->Remove(service, Operation(), {"cti-7"})));
-  EXPECT_EQ(Wait(connections_->Remove(service, Operation(), {"cti-7"})).error().word,
-            "CONNECTION_UNKNOWN");
-  Boot();
-  EXPECT_THAT(connections_->List({}).value().items, IsEmpty());
-}
-
-// SPEC R4: the two parameters; the revocation check's interval wins.
-TEST_F(RevocationTest, ConnectionsAreCheckedAsOftenAsTheSettingsSay) {
-  const std::string sub = SubCa("sub"), peer = Peer("sub", sub);
-  TrustSub(sub);
-  Set(keystore::kValidityFrequency, "2h");
-  Tick();
-  ASSERT_TRUE(Wait(
-      connections_->Register({}, Operation(), {"cti", "10.1.1.7", peer, "one", std::nullopt})));
-  Tick();
-  const auto checked = [&] { return connections_->List({}).value().items.at(0).checked; };
-  WallTime last = checked().value();
-  Pass(119min);
-  EXPECT_EQ(checked(), last);
-  Pass(1min);
-  EXPECT_GT(checked(), last);
-  SwitchOn();
-  Tick();
-  last = checked().value();
-  Pass(1h);
-  EXPECT_GT(checked(), last);
-  Set(keystore::kValidityCheck, "false");
-  Tick();
-  last = checked().value();
-  Pass(48h);
-  EXPECT_EQ(checked(), last);
-  // The peer's certificate ends after 90 days: it fails without anybody's word.
-  Set(keystore::kValidityCheck, "true");
-  Set(keystore::kRevocationCheck, "false");
-  Pass(91 * 24h);
-  EXPECT_EQ(connections_->List({}).value().items.at(0).state, "failing");
-  EXPECT_THAT(Told("connection"), Not(IsEmpty()));
-}
-
-TEST_F(RevocationTest, RegistrationsThatMakeNoSenseAreRefused) {
-  // Nobody takes the place of a probe.
-  watched_ = {{"directory", "ldap", "tomcat-trust", Endpoint(), false, "", {}},
-              {"site", "ipsec", "ipsec-trust", {}, true, "unix:///run/charon.vici", {}}};
-  Boot();
-  const std::string sub = SubCa("sub"), peer = Peer("sub", sub);
-  TrustSub(sub);
-  const auto word = [&](const api::ConnectionRegisterRequest& request) {
-    const auto answer = Wait(connections_->Register({}, Operation(), request));
-    return answer ? answer.value().state : answer.error().word;
-  };
-  EXPECT_EQ(word({"fax", "x", peer, {}, {}}), "CONNECTION_KIND_UNKNOWN");
-  EXPECT_EQ(word({"cti", "", peer, {}, {}}), "PEER_INVALID");
-  EXPECT_EQ(word({"cti", std::string(300, 'x'), peer, {}, {}}), "PEER_INVALID");
-  EXPECT_EQ(word({"cti", "x", peer, "../../etc", {}}), "CONNECTION_ID_INVALID");
-  EXPECT_EQ(word({"cti", "x", peer, "a b", {}}), "CONNECTION_ID_INVALID");
-  EXPECT_EQ(word({"cti", "x", peer, "directory", {}}), "CONNECTION_ID_RESERVED");
-  EXPECT_EQ(word({"cti", "x", peer, "site-12", {}}), "CONNECTION_ID_RESERVED");
-  EXPECT_EQ(word({"cti", "x", peer, {}, "no-trust"}), "TRUST_STORE_UNKNOWN");
-  EXPECT_NE(word({"cti", "x", "garbage", {}, {}}), "good");
-  EXPECT_EQ(word({"cti", "x", testing::ReadWhole(world_.Path("peer.key")), {}, {}}),
-            "PRIVATE_KEY_IN_UPLOAD");
-  // One that leads nowhere is known, and fails.
-  EXPECT_EQ(word({"cti", "x", world_.SelfSigned("nobody"), "nobody", {}}), "failing");
-  EXPECT_EQ(word({"cti", "x", peer, "one", {}}), "good");
 }
 
 }  // namespace

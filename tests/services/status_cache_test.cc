@@ -70,6 +70,47 @@ TEST_F(StatusMemory, AnAnswerOfAnotherResponderOrIssuerIsNotTaken) {
             "unknown: OCSP_WRONG_ISSUER");
 }
 
+// A list that comes once a week, or an answer that somebody on the way kept.
+TEST_F(StatusMemory, AGoodFromBeforeTheRevocationIsNotTaken) {
+  StatusRules rules;
+  EXPECT_EQ(Brief(Ask(rules, "revoked-once")), "revoked: OCSP_REVOKED");
+  rules.anew = true;
+  EXPECT_EQ(Brief(Ask(rules, "revoked-once")), "revoked: OCSP_REVOKED");
+  EXPECT_EQ(Asked("older.crl"), 1u);
+  // Who never heard of the revocation takes the list's word.
+  EXPECT_EQ(Brief(AskOnce(rules, "revoked-once")), "good: CRL_GOOD");
+}
+
+TEST_F(StatusMemory, AGoodWithoutNextUpdateHoldsForAsLongAsAnswersMay) {
+  StatusRules rules;
+  const StatusAnswer good = Ask(rules, "good-once");
+  ASSERT_EQ(Brief(good), "good: OCSP_GOOD");
+  ASSERT_FALSE(good.next_update);
+  rules.anew = true;
+  clock_.Advance(1h);
+  const StatusAnswer later = Ask(rules, "good-once");
+  EXPECT_EQ(later.status, OcspStatus::kUnknown);
+  EXPECT_EQ(later.good_until, good.asked + rules.max_age);
+}
+
+// Anybody's certificate may name as its list what lies where a CA's responder is.
+TEST_F(StatusMemory, AListThatIsNoneSilencesNoResponder) {
+  for (const char* odd : {"with-html-list", "with-failing-list", "with-cut-list"})
+    EXPECT_EQ(Ask({}, odd).status, OcspStatus::kUnknown) << odd;
+  EXPECT_EQ(Brief(Ask(At("/live/good"))), "good: OCSP_GOOD");
+}
+
+TEST_F(StatusMemory, WhoMendedSomethingIsAnsweredAtOnce) {
+  StatusRules rules = At("/http/503/1200");
+  rules.anew = true;
+  Ask(rules);
+  EXPECT_EQ(Brief(Ask(rules)), "unknown: RESPONDER_BACKS_OFF");
+  EXPECT_EQ(Asked("/http/503"), 1u);
+  sources_.source.ForgetFailures();
+  EXPECT_EQ(Brief(Ask(rules)), "unknown: RESPONDER_FAILED");
+  EXPECT_EQ(Asked("/http/503"), 2u);
+}
+
 TEST_F(StatusMemory, WhatIsOfAFutureByTheClockOfNowIsNotTaken) {
   const StatusRules rules = At("/file/good");
   Ask(rules);

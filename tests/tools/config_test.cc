@@ -166,6 +166,25 @@ TEST_F(ConfigTest, NoTwoServicesShareAFolder) {
               Not(HasSubstr("publish")));
 }
 
+TEST_F(ConfigTest, AConnectionSaysWhatIsLookedAtOrHowItIsClosed) {
+  const auto closer = [](const std::string& name, const std::string& more) {
+    return "[connection." + name + "]\nkind = \"cti\"\n" + more;
+  };
+  const auto good = Load(closer("a", "close = [\"/bin/true\"]\n"));
+  ASSERT_TRUE(good) << good.error().ToString();
+  EXPECT_THAT(good.value().connections, SizeIs(1));
+  EXPECT_THAT(Problem(closer("a", "")), HasSubstr("says nothing otherwise"));
+  EXPECT_THAT(Problem(closer("a", "close = [\"true\"]\n")), HasSubstr("absolute path"));
+  EXPECT_THAT(Problem(closer("a", "close = [\"/bin/true\"]\nstore = \"no-trust\"\n")),
+              HasSubstr("no-trust"));
+  EXPECT_THAT(Problem("[connection.a]\nkind = \"fax\"\nclose = [\"/bin/true\"]\n"),
+              HasSubstr("cti, ipsec or ldap"));
+  // Which of the two would it be?
+  EXPECT_THAT(
+      Problem(closer("a", "close = [\"/bin/true\"]\n") + closer("b", "close = [\"/bin/false\"]\n")),
+      HasSubstr("closed by [connection.a] already"));
+}
+
 TEST_F(ConfigTest, ACatalogueThatIsNotThereIsSaid) {
   const auto config = Load("");
   ASSERT_TRUE(config);

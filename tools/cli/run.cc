@@ -149,7 +149,10 @@ Status ShowTable(const Command& command, const json::value& result) {
   const json::value* rows = result.is_object() && !command.rows.empty()
                                 ? result.get_object().if_contains(command.rows)
                                 : &result;
-  if (rows != nullptr && rows->is_array()) return PrintTable(command.columns, rows->get_array());
+  if (rows != nullptr && rows->is_array()) {
+    if (rows->get_array().empty()) PrintNote("none");
+    return PrintTable(command.columns, rows->get_array());
+  }
   if (result.is_object()) return PrintRecord(command.columns, result.get_object());
   return PrintJson(result);
 }

@@ -52,6 +52,8 @@ void AddRevocation(std::vector<Command>& table) {
                                {"since", "SINCE", As::kDate},
                                {"places", "WHERE", As::kText, true},
                                {"subject", "CERTIFICATE", As::kText, true},
+                               {"reason", "REASON"},
+                               {"source", "SAYS", As::kText, true},
                                {"saidGood", "SAID TO BE GOOD"}},
                    .rows = "distrusted"});
   table.push_back(
@@ -69,7 +71,9 @@ void AddRevocation(std::vector<Command>& table) {
             {"--unknown-upload", "unknownUpload", "soft|hard", "an upload whose status is unknown"},
             {"--unknown-trust", "unknownTrust", "soft|hard", "a trust entry, the same"},
             {"--unknown-connection", "unknownConnection", "soft|hard", "a connection, the same"}}),
-       .columns = kChange});
+       .columns = kChange,
+       .hint = "What follows from {operation} is carried out in a moment: 'signet revocation "
+               "distrusted', 'signet status'"});
   table.push_back({.noun = "revocation",
                    .verb = "check",
                    .method = "revocation.check",
@@ -79,6 +83,7 @@ void AddRevocation(std::vector<Command>& table) {
                                {"good", "good"},
                                {"revoked", "revoked"},
                                {"unknown", "unknown"},
+                               {"held", "of these, as said before"},
                                {"restarts", "restart"},
                                {"operation", "operation"}}});
   table.push_back(

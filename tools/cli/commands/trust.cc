@@ -32,7 +32,8 @@ void AddTrust(std::vector<Command>& table) {
                    {"kind", "KIND"},
                    {"notAfter", "NOT AFTER", As::kDate},
                    {"subject", "SUBJECT", As::kText, true},
-                   {"issuer", "ISSUER", As::kText, true}},
+                   {"issuer", "ISSUER", As::kText, true},
+                   {"distrusted", "OUT OF TRUST", As::kText, true}},
        .rows = "items"});
   table.push_back({.noun = "trust",
                    .verb = "show",
@@ -43,6 +44,7 @@ void AddTrust(std::vector<Command>& table) {
                    .columns = {{"store", "store"},
                                {"id", "id"},
                                {"kind", "kind"},
+                               {"distrusted", "out of trust"},
                                {"subject", "subject"},
                                {"issuer", "issuer"},
                                {"serial", "serial"},
