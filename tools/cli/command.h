@@ -52,10 +52,11 @@ struct Option {
 struct Column {
   enum class As {
     kText,
-    kDate,    // a time's day
-    kNumber,  // right-aligned
-    kDigest,  // the first 16 digits of a fingerprint
-    kCount,   // the length of an array
+    kDate,     // a time's day
+    kNumber,   // right-aligned
+    kDigest,   // the first 16 digits of a fingerprint
+    kCount,    // the length of an array
+    kIsThere,  // "yes" for a text that is
   };
   std::string_view member;
   std::string_view heading;

@@ -115,6 +115,7 @@ std::string CellText(const json::value& value, Column::As as) {
       return value.get_bool() ? "yes" : "no";
     case json::kind::string: {
       const json::string& text = value.get_string();
+      if (as == Column::As::kIsThere) return text.empty() ? "" : "yes";
       return Shorten(EscapeLine({text.data(), text.size()}, kCellLimit), as);
     }
     case json::kind::array:

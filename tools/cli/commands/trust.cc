@@ -32,8 +32,8 @@ void AddTrust(std::vector<Command>& table) {
                    {"kind", "KIND"},
                    {"notAfter", "NOT AFTER", As::kDate},
                    {"subject", "SUBJECT", As::kText, true},
-                   {"issuer", "ISSUER", As::kText, true},
-                   {"distrusted", "OUT OF TRUST", As::kText, true}},
+                   {"distrusted", "OUT", As::kIsThere},  // of trust
+                   {"issuer", "ISSUER", As::kText, true}},
        .rows = "items"});
   table.push_back({.noun = "trust",
                    .verb = "show",
