@@ -38,6 +38,7 @@ struct StatusAnswer {
   //   RESPONDER_NOT_ALLOWED (its URL, or its address by the address policy)
   //   RESPONDER_BACKS_OFF     it failed before and is not asked now
   //   OCSP_DELEGATE_UNCHECKED, OCSP_DELEGATE_REVOKED   the signer's own status is not good
+  //   STATUS_OUTDATED         good, but said before the revocation that is known
   //   STATUS_NOT_ASKED        the lane is full or stops
   std::string word;
   std::string detail;  // of what is unknown: all that was tried

@@ -61,6 +61,7 @@ TEST_F(MailSenderFaults, RefusalsForNowAndForGoodAreToldApart) {
     ASSERT_EQ(Word(sent), word) << sender << (sent ? "" : sent.error().ToString());
     EXPECT_THAT(sent.error().detail,
                 HasSubstr("says to " + command + ": " + sender.substr(sender.find('@') - 3, 3)));
+    EXPECT_EQ(IsForNow(sent.error()), word == "MAIL_DEFERRED");
     EXPECT_EQ(sent.error().kind, word == "MAIL_DEFERRED" ? Kind::kUnavailable : Kind::kRefused);
   }
   for (const auto& [mode, word] :
@@ -74,6 +75,7 @@ TEST_F(MailSenderFaults, RefusalsForNowAndForGoodAreToldApart) {
     server.limit = 5s;
     const auto sent = SendMail(server, Digest());
     ASSERT_EQ(Word(sent), word) << mode << (sent ? "" : sent.error().ToString());
+    EXPECT_EQ(IsForNow(sent.error()), word != "MAIL_REFUSED") << mode;
   }
 }
 
@@ -89,6 +91,7 @@ TEST_F(MailSenderFaults, SlowServersAreLeftAtTheLimit) {
     const auto start = std::chrono::steady_clock::now();
     const auto sent = SendMail(server, Digest());
     ASSERT_EQ(Word(sent), "MAIL_TIMED_OUT") << mode << (sent ? "" : sent.error().ToString());
+    EXPECT_TRUE(IsForNow(sent.error()));
     EXPECT_LT(std::chrono::steady_clock::now() - start, 4s) << mode;
   }
 }
@@ -108,11 +111,13 @@ TEST_F(MailSenderFaults, AMailThatWasTakenIsSentWhateverTheGoodByeIs) {
 TEST_F(MailSenderFaults, NobodyThereIsToldApartFromAForbiddenAddress) {
   const auto refused = SendMail(At("127.0.0.1", FreePort(), MailSecurity::kNone), Digest());
   ASSERT_EQ(Word(refused), "CONNECTION_REFUSED");
+  EXPECT_TRUE(IsForNow(refused.error()));
   const Listener nobody;
   MailServer server = At("localhost", nobody.port(), MailSecurity::kStartTls);
   server.policy = AddressPolicy();
   const auto forbidden = SendMail(server, Digest());
   ASSERT_EQ(Word(forbidden), "ADDRESS_NOT_ALLOWED");
+  EXPECT_FALSE(IsForNow(forbidden.error()));
   EXPECT_FALSE(nobody.Called(0ms));
 }
 

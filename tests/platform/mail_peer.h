@@ -63,6 +63,12 @@ inline Mail Digest() {
   return mail;
 }
 
+// Of the kinds that pass by themselves; the others wait for a person.
+inline bool IsForNow(const Error& error) {
+  return error.kind == Kind::kUnavailable || error.kind == Kind::kTimeout ||
+         error.kind == Kind::kExhausted || error.kind == Kind::kUnreachable;
+}
+
 inline std::string Word(const Result<std::vector<MailOutcome>>& sent) {
   if (sent) return "sent";
   EXPECT_FALSE(sent.error().remedy.empty()) << sent.error().ToString();

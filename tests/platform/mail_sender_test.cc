@@ -119,6 +119,7 @@ TEST_F(MailSender, AWrongOrMissingPasswordIsARefusalForGood) {
   const auto wrong = SendMail(server, Digest());
   ASSERT_EQ(Word(wrong), "MAIL_LOGIN_REFUSED");
   EXPECT_THAT(wrong.error().detail, AllOf(HasSubstr("535"), Not(HasSubstr("wrong-password"))));
+  EXPECT_FALSE(IsForNow(wrong.error()));
   server.user.clear();
   EXPECT_EQ(Word(SendMail(server, Digest())), "MAIL_LOGIN_REFUSED");  // 530
   EXPECT_TRUE(peer.TookNothing());
@@ -165,6 +166,7 @@ TEST_F(MailSender, APasswordNeverCrossesTheNetworkReadable) {
   server.password = Secret(kPassword);
   const auto sent = SendMail(server, Digest());
   ASSERT_EQ(Word(sent), "MAIL_PASSWORD_IN_CLEAR");
+  EXPECT_FALSE(IsForNow(sent.error()));
   EXPECT_FALSE(nobody.Called(0ms));
 }
 
@@ -180,6 +182,7 @@ TEST_F(MailSender, WithoutStartTlsNothingIsSaid) {
     server.password = Secret(kPassword);
     const auto sent = SendMail(server, Digest());
     ASSERT_EQ(Word(sent), word) << mode << (sent ? "" : sent.error().ToString());
+    EXPECT_EQ(IsForNow(sent.error()), word != "MAIL_NO_STARTTLS");
     EXPECT_THAT(peer.Output(), AllOf(Not(HasSubstr("AUTH")), Not(HasSubstr("MAIL FROM"))));
   }
 }
@@ -197,6 +200,7 @@ TEST_F(MailSender, TheServersCertificateIsVerifiedWithItsName) {
     server.trust_pem = ReadWhole(MakePair(folder_ / "other", kEcKey).certificate);
     const auto sent = SendMail(server, Digest());
     ASSERT_EQ(Word(sent), "MAIL_TLS_UNTRUSTED") << mode;
+    EXPECT_FALSE(IsForNow(sent.error()));
     server.trust_pem = "no certificate";
     EXPECT_EQ(Word(SendMail(server, Digest())), "MAIL_TRUST_INVALID") << mode;
     EXPECT_TRUE(peer.TookNothing());
@@ -204,6 +208,7 @@ TEST_F(MailSender, TheServersCertificateIsVerifiedWithItsName) {
   const MailPeer plain("plain");
   const auto sent = SendMail(Trusting(plain, MailSecurity::kTls), Digest());
   ASSERT_EQ(Word(sent), "MAIL_TLS_FAILED");
+  EXPECT_TRUE(IsForNow(sent.error()));
 }
 
 }  // namespace
